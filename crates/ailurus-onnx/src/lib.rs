@@ -1,0 +1,17 @@
+//! Read, edit and write ONNX files without decoding their weights.
+//!
+//! A file is memory-mapped and its wire format scanned; large tensor payloads stay byte ranges of the source file
+//! and are spliced back when the model is written. Everything else becomes an indexed [`Graph`] of plain values.
+//! [`GraphEdit`] is the only way to change a model. No other crate of the workspace sees protobuf.
+
+mod attribute;
+mod dtype;
+mod graph;
+mod model;
+mod tensor;
+
+pub use attribute::Attribute;
+pub use dtype::DataType;
+pub use graph::{Dim, Graph, Node, NodeId, TensorType, Use, Value, ValueId, ValueKind};
+pub use model::{Function, Header, Model, OpsetImport};
+pub use tensor::{Storage, Tensor};
