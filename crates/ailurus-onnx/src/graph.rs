@@ -1,8 +1,15 @@
 //! The indexed graph: values and nodes as plain data, with producers, consumers and captures.
 
+use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::{Attribute, DataType, Tensor};
 use indexmap::IndexMap;
-use std::{collections::HashMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Identifies a value (edge) of one [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +106,8 @@ pub struct Value {
     pub kind: ValueKind,
     /// Who reads it, in node order.
     pub uses: Vec<Use>,
+    /// Name or type differ from the source file.
+    pub(crate) edited: bool,
 }
 
 /// An operator application.
@@ -118,9 +127,29 @@ pub struct Node {
     pub attributes: IndexMap<String, Attribute>,
     /// Values of this graph that subgraphs of the node read by name.
     pub captures: Vec<ValueId>,
-    /// Bytes of the node in the source file; `None` once it was made or changed by an edit.
-    #[expect(dead_code, reason = "read by the writer")]
-    pub(crate) origin: Option<Range<u64>>,
+    /// Overload of a model-local function that the node calls; empty nearly always.
+    pub overload: String,
+    pub(crate) state: NodeState,
+}
+
+/// How a node relates to the source file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodeState {
+    /// The node's message in the source file; `None` for a node made by an edit.
+    pub(crate) origin: Option<Range<usize>>,
+    /// Inputs or outputs differ from the source, or one of their names does.
+    pub(crate) wires: bool,
+    /// Operator or domain differ from the source.
+    pub(crate) op: bool,
+    /// Attributes that differ from the source (changed, new or removed).
+    pub(crate) attributes: BTreeSet<String>,
+}
+
+impl NodeState {
+    /// True when the bytes in the source still are the node.
+    pub(crate) fn is_original(&self) -> bool {
+        self.origin.is_some() && !self.wires && !self.op && self.attributes.is_empty()
+    }
 }
 
 impl Node {
@@ -167,6 +196,8 @@ pub struct Graph {
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) outputs: Vec<ValueId>,
     pub(crate) initializers: IndexMap<ValueId, Tensor>,
+    /// Where the parts lie in the source file; `None` for a graph made from nothing.
+    pub(crate) layout: Option<Arc<Layout>>,
 }
 
 impl Graph {
@@ -226,9 +257,39 @@ impl Graph {
         out
     }
     /// Stored tensor of a constant value: an initializer, or the `value` of a `Constant` node.
-    /// For the other forms of `Constant` see [`crate::Model::constant`].
+    /// For the other forms of `Constant` see [`Graph::constant`].
     pub fn initializer(&self, value: ValueId) -> Option<&Tensor> {
-        self.initializers.get(&value)
+        self.initializers.get(&value).or_else(|| {
+            let (node, _) = self.producer(value)?;
+            let node = self.node(node);
+            if node.op_type != "Constant" || !node.domain.is_empty() {
+                return None;
+            }
+            node.attributes.get("value")?.as_tensor()
+        })
+    }
+    /// The constant a value stands for: an initializer, or a `Constant` node in any of its dense forms.
+    pub fn constant(&self, value: ValueId) -> Option<Cow<'_, Tensor>> {
+        if let Some(tensor) = self.initializer(value) {
+            return Some(Cow::Borrowed(tensor));
+        }
+        let (node, _) = self.producer(value)?;
+        let node = self.node(node);
+        if node.op_type != "Constant" || !node.domain.is_empty() {
+            return None;
+        }
+        let name = self.name_of(value);
+        let (key, attribute) = node.attributes.first()?;
+        let tensor = match (key.as_str(), attribute) {
+            ("value_int", Attribute::Int(v)) => Tensor::from_i64(name, &[], &[*v]),
+            ("value_ints", Attribute::Ints(v)) => Tensor::from_i64(name, &[v.len() as i64], v),
+            ("value_float", Attribute::Float(v)) => Tensor::from_f32(name, &[], &[*v]),
+            ("value_floats", Attribute::Floats(v)) => Tensor::from_f32(name, &[v.len() as i64], v),
+            ("value_string", Attribute::Str(v)) => Tensor::from_strings(name, &[], vec![v.clone()]),
+            ("value_strings", Attribute::Strs(v)) => Tensor::from_strings(name, &[v.len() as i64], v.clone()),
+            _ => return None,
+        };
+        Some(Cow::Owned(tensor))
     }
     /// Number of values ever created: length for dense side tables.
     pub fn value_count(&self) -> usize {
@@ -241,5 +302,41 @@ impl Graph {
     /// All value ids.
     pub fn value_ids(&self) -> impl Iterator<Item = ValueId> {
         (0..self.values.len() as u32).map(ValueId)
+    }
+
+    /// Value with this name, made on the spot if there is none.
+    pub(crate) fn intern(&mut self, name: &str) -> ValueId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        let id = ValueId(self.values.len() as u32);
+        let kind = ValueKind::Undefined;
+        self.values.push(Value { name: name.into(), ty: None, kind, uses: Vec::new(), edited: false });
+        self.by_name.insert(name.into(), id);
+        id
+    }
+
+    /// Value that `name` refers to when `reader` reads it: in a subgraph an unknown name is a capture.
+    pub(crate) fn reference(&mut self, name: &str, top: bool, reader: impl FnOnce() -> String) -> Result<ValueId> {
+        if let Some(id) = self.find(name) {
+            return Ok(id);
+        }
+        if top {
+            return Err(Error::Undefined { name: name.into(), reader: reader() });
+        }
+        let id = self.intern(name);
+        self.values[id.index()].kind = ValueKind::Captured;
+        Ok(id)
+    }
+
+    pub(crate) fn add_output(&mut self, id: ValueId) {
+        let index = self.outputs.len();
+        self.values[id.index()].uses.push(Use::GraphOutput { index });
+        self.outputs.push(id);
+    }
+
+    /// Names this graph reads from an enclosing one, in order of appearance.
+    pub(crate) fn captured_names(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().filter(|v| v.kind == ValueKind::Captured).map(|v| v.name.as_str())
     }
 }

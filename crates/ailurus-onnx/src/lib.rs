@@ -4,14 +4,22 @@
 //! and are spliced back when the model is written. Everything else becomes an indexed [`Graph`] of plain values.
 //! [`GraphEdit`] is the only way to change a model. No other crate of the workspace sees protobuf.
 
+mod access;
 mod attribute;
+mod decode;
 mod dtype;
+mod error;
 mod graph;
+mod layout;
 mod model;
+mod order;
+mod source;
 mod tensor;
+mod wire;
 
 pub use attribute::Attribute;
 pub use dtype::DataType;
+pub use error::{Error, Result};
 pub use graph::{Dim, Graph, Node, NodeId, TensorType, Use, Value, ValueId, ValueKind};
 pub use model::{Function, Header, Model, OpsetImport};
 pub use tensor::{Storage, Tensor};

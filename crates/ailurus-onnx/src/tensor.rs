@@ -60,4 +60,14 @@ impl Tensor {
         let bytes: Vec<u8> = data.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self { name: name.into(), dtype: DataType::F32, dims: dims.to_vec(), storage: Storage::Memory(bytes.into()) }
     }
+
+    /// A tensor of strings.
+    pub fn from_strings(name: impl Into<String>, dims: &[i64], data: Vec<Vec<u8>>) -> Self {
+        Self { name: name.into(), dtype: DataType::String, dims: dims.to_vec(), storage: Storage::Strings(data.into()) }
+    }
+
+    /// A tensor of any fixed-size type from its little-endian bytes.
+    pub fn from_bytes(name: impl Into<String>, dtype: DataType, dims: &[i64], data: Vec<u8>) -> Self {
+        Self { name: name.into(), dtype, dims: dims.to_vec(), storage: Storage::Memory(data.into()) }
+    }
 }
