@@ -1,0 +1,39 @@
+//! Project chores that need more than cargo: `cargo xtask <command>`.
+//!
+//! Each command is one file in `commands`; this file only names them.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a chore runner is for"
+)]
+
+mod commands;
+mod python;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the ailurus workspace")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetch the pinned Python packages (ONNX Runtime, onnx, numpy, pillow) into the cache folder
+    Wheels(commands::wheels::Args),
+    /// Fetch the pretrained models of the demo and write them as ONNX files
+    Models(commands::models::Args),
+    /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
+    Demo(commands::demo::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Wheels(args) => commands::wheels::run(&args),
+        Command::Models(args) => commands::models::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+    }
+}
