@@ -1,0 +1,94 @@
+//! Node attributes as plain data, and a strict reader for them.
+
+use crate::{Error, Result};
+
+/// Value of an attribute of an AiluRus operator.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttrValue {
+    /// 64-bit integer
+    Int(i64),
+    /// 32-bit float
+    Float(f32),
+    /// string
+    Str(String),
+}
+
+/// Attributes in writing order.
+pub type Attributes = Vec<(&'static str, AttrValue)>;
+
+/// Value of `plugin_namespace` on every node: TensorRT's parser finds the plugin by it.
+pub const PLUGIN_NAMESPACE: &str = "ailurus";
+/// Value of `plugin_version` on every node.
+pub const PLUGIN_VERSION: &str = "1";
+
+/// The attributes every node carries for TensorRT.
+pub(crate) fn plugin_attributes() -> [(&'static str, AttrValue); 2] {
+    [
+        ("plugin_namespace", AttrValue::Str(PLUGIN_NAMESPACE.into())),
+        ("plugin_version", AttrValue::Str(PLUGIN_VERSION.into())),
+    ]
+}
+
+/// Takes attributes out of a list by name; what is left over at the end is an error.
+pub(crate) struct Reader<'a> {
+    operator: &'static str,
+    left: Vec<(&'a str, &'a AttrValue)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        operator: &'static str,
+        attributes: impl IntoIterator<Item = (&'a str, &'a AttrValue)>,
+    ) -> Result<Self> {
+        let mut left: Vec<(&str, &AttrValue)> = Vec::new();
+        for (name, value) in attributes {
+            if name == "plugin_namespace" || name == "plugin_version" {
+                continue;
+            }
+            if left.iter().any(|(seen, _)| *seen == name) {
+                return Err(Error::UnknownAttribute { operator, name: format!("{name} (given twice)") });
+            }
+            left.push((name, value));
+        }
+        Ok(Self { operator, left })
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a AttrValue> {
+        let at = self.left.iter().position(|(n, _)| *n == name)?;
+        Some(self.left.remove(at).1)
+    }
+
+    /// A non-negative integer.
+    pub(crate) fn size(&mut self, name: &'static str) -> Result<Option<usize>> {
+        let operator = self.operator;
+        match self.take(name) {
+            None => Ok(None),
+            Some(AttrValue::Int(v)) => usize::try_from(*v).map(Some).map_err(|_| Error::InvalidParameter {
+                operator,
+                name,
+                value: v.to_string(),
+                reason: "it must not be negative",
+            }),
+            Some(_) => Err(Error::WrongAttributeKind { operator, name: name.into(), expected: "an integer" }),
+        }
+    }
+
+    /// A float; an integer is not taken for one.
+    pub(crate) fn float(&mut self, name: &'static str) -> Result<Option<f32>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(AttrValue::Float(v)) => Ok(Some(*v)),
+            Some(_) => {
+                Err(Error::WrongAttributeKind { operator: self.operator, name: name.into(), expected: "a float" })
+            }
+        }
+    }
+
+    /// Refuses what nobody asked for: a misspelt attribute must not silently fall back to a default.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.left.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::UnknownAttribute { operator: self.operator, name: (*name).into() }),
+        }
+    }
+}

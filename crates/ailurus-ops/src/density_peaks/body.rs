@@ -1,0 +1,1 @@
+//! Body of standard operators.

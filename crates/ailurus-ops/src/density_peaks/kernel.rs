@@ -1,0 +1,208 @@
+//! `AilurusDensityPeaks` in O(N·λ·d): every patch looks at its window only. Same results as the reference, bit for bit.
+
+use super::distance::window_distances;
+use super::window::nearest_anchor;
+use super::{Clusters, DensityPeaks, FAR, NAME, Windows, check, log_score};
+use crate::parallel::{Parallel, for_rows};
+use crate::{Element, Error, Result};
+
+/// Fewest patches worth a task of their own.
+const GRAIN: usize = 64;
+
+/// Clusters `metric` (`[B, T, d]`). `windows` must have been built for this grid and `params.window`.
+pub fn density_peaks<E: Element>(
+    params: &DensityPeaks,
+    metric: &[E],
+    batch: usize,
+    channels: usize,
+    windows: &Windows,
+    pool: &dyn Parallel,
+) -> Result<Clusters> {
+    let sizes = check(params, metric.len(), batch, channels, windows.grid())?;
+    if windows.ranks() != params.window.min(sizes.patches) {
+        return Err(Error::Shape {
+            operator: NAME,
+            input: "windows",
+            expected: format!("windows of {} patches", params.window.min(sizes.patches)),
+            got: windows.ranks().to_string(),
+        });
+    }
+    let mut out = Clusters {
+        rows: sizes.rows,
+        index: Vec::with_capacity(batch * sizes.total),
+        anchor: Vec::with_capacity(batch * sizes.rows),
+        size: Vec::with_capacity(batch * sizes.rows),
+    };
+    let mut scratch = Scratch::new(params, &sizes, channels);
+    for image in metric.chunks_exact(sizes.total * channels) {
+        let first = params.prefix * channels;
+        let patches = &image[first..first + sizes.patches * channels];
+        let patches = E::widen(patches, &mut scratch.wide);
+        let work = &mut scratch.work;
+        work.distances(patches, channels, windows, pool);
+        work.densities(params.neighbors, windows.ranks(), pool);
+        work.anchors(windows, sizes.clusters, pool);
+        work.assign(windows, pool);
+        work.write(params, &mut out);
+    }
+    Ok(out)
+}
+
+/// Buffers reused for every image of the batch.
+struct Scratch {
+    /// The metric of the patches in f32, when it is f16.
+    wide: Vec<f32>,
+    work: Work,
+}
+
+struct Work {
+    /// `w[rank]`
+    weights: Vec<f32>,
+    /// `[N, ranks]`: E(i, j) in rank order; E(i, i) = 0 at rank 0.
+    distance: Vec<f32>,
+    /// `[N]`: mean of the smallest distances, and the largest below `FAR`.
+    density: Vec<(f32, f32)>,
+    /// `[N]`: ln(ρδ)
+    score: Vec<f32>,
+    /// `[N]`: row of each anchor among the clusters, -1 for other patches.
+    row: Vec<i32>,
+    /// Anchors in patch order.
+    anchors: Vec<u32>,
+    /// `[N]`: row each patch joins; -1 while it has no anchor in its window.
+    joins: Vec<i32>,
+}
+
+impl Scratch {
+    fn new(params: &DensityPeaks, sizes: &super::Sizes, channels: usize) -> Self {
+        let n = sizes.patches;
+        let ranks = params.window.min(n);
+        let work = Work {
+            weights: params.rank_weights(ranks, channels),
+            distance: vec![0.0; n * ranks],
+            density: vec![(0.0, 0.0); n],
+            score: vec![0.0; n],
+            row: vec![-1; n],
+            anchors: Vec::with_capacity(sizes.clusters),
+            joins: vec![-1; n],
+        };
+        // Filled only by f16 inputs; untouched zero pages cost nothing.
+        Self { wide: vec![0.0; n * channels], work }
+    }
+}
+
+impl Work {
+    fn distances(&mut self, patches: &[f32], channels: usize, windows: &Windows, pool: &dyn Parallel) {
+        let weights = &self.weights;
+        for_rows(pool, &mut self.distance, windows.ranks(), GRAIN, |first, out| {
+            window_distances(patches, channels, windows, weights, first, out);
+        });
+    }
+
+    fn densities(&mut self, neighbors: usize, ranks: usize, pool: &dyn Parallel) {
+        let distance = &self.distance;
+        for_rows(pool, &mut self.density, 1, 4 * GRAIN, |first, out| {
+            let mut near = vec![0.0; ranks - 1];
+            for (i, out) in (first..).zip(out) {
+                let window = &distance[i * ranks + 1..(i + 1) * ranks];
+                let largest = window.iter().fold(0.0f32, |m, &e| if e < FAR && e > m { e } else { m });
+                *out = (mean_of_smallest(window, neighbors, &mut near), largest);
+            }
+        });
+    }
+
+    fn anchors(&mut self, windows: &Windows, clusters: usize, pool: &dyn Parallel) {
+        let (density, distance, ranks) = (&self.density, &self.distance, windows.ranks());
+        let largest = density.iter().fold(0.0f32, |m, &(_, e)| if e > m { e } else { m });
+        for_rows(pool, &mut self.score, 1, 4 * GRAIN, |first, out| {
+            for (i, score) in (first..).zip(out) {
+                let mean = density[i].0;
+                let mut delta = f32::INFINITY;
+                let window = windows.of(i).iter().zip(&distance[i * ranks..(i + 1) * ranks]);
+                for (&j, &e) in window.skip(1) {
+                    let other = density[j as usize].0;
+                    let denser = (other < mean) | ((other == mean) & ((j as usize) < i));
+                    delta = if denser & (e < delta) { e } else { delta };
+                }
+                *score = log_score(if delta == f32::INFINITY { largest } else { delta }, mean);
+            }
+        });
+        let score = &self.score;
+        let mut order: Vec<u32> = (0..score.len() as u32).collect();
+        if clusters < order.len() {
+            // Scores are never NaN, and -0.0 cannot occur next to 0.0 in a way that matters: compare as numbers.
+            order.select_nth_unstable_by(clusters, |&a, &b| {
+                let (sa, sb) = (score[a as usize], score[b as usize]);
+                sb.partial_cmp(&sa).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
+            });
+            order.truncate(clusters);
+            order.sort_unstable();
+        }
+        self.row.fill(-1);
+        for (row, &anchor) in order.iter().enumerate() {
+            self.row[anchor as usize] = row as i32;
+        }
+        self.anchors = order;
+    }
+
+    fn assign(&mut self, windows: &Windows, pool: &dyn Parallel) {
+        let (row, distance, ranks) = (&self.row, &self.distance, windows.ranks());
+        for_rows(pool, &mut self.joins, 1, 4 * GRAIN, |first, out| {
+            for (i, join) in (first..).zip(out) {
+                *join = row[i];
+                if row[i] >= 0 {
+                    continue;
+                }
+                let (mut best, mut anchor) = (f32::INFINITY, u32::MAX);
+                for (&j, &e) in windows.of(i).iter().zip(&distance[i * ranks..(i + 1) * ranks]) {
+                    if row[j as usize] >= 0 && (e < best || (e == best && j < anchor)) {
+                        (best, anchor) = (e, j);
+                        *join = row[j as usize];
+                    }
+                }
+            }
+        });
+        if self.joins.contains(&-1) {
+            let nearest = nearest_anchor(windows.grid(), &self.row);
+            for (join, anchor) in self.joins.iter_mut().zip(nearest) {
+                if *join < 0 {
+                    *join = self.row[anchor];
+                }
+            }
+        }
+    }
+
+    fn write(&self, params: &DensityPeaks, out: &mut Clusters) {
+        let (p, n, m) = (params.prefix as i32, self.joins.len() as i32, self.anchors.len() as i32);
+        let s = params.suffix as i32;
+        out.index.extend(0..p);
+        out.index.extend(self.joins.iter().map(|row| p + row));
+        out.index.extend(p + m..p + m + s);
+        out.anchor.extend(0..p);
+        out.anchor.extend(self.anchors.iter().map(|&a| p + a as i32));
+        out.anchor.extend(p + n..p + n + s);
+        let start = out.size.len() + params.prefix;
+        out.size.resize(start, 1.0);
+        out.size.resize(start + self.anchors.len(), 0.0);
+        for &row in &self.joins {
+            out.size[start + row as usize] += 1.0;
+        }
+        out.size.resize(start + self.anchors.len() + params.suffix, 1.0);
+    }
+}
+
+/// Mean of the k smallest, added in ascending order; 0 of nothing. `near` is scratch as long as `window`.
+fn mean_of_smallest(window: &[f32], k: usize, near: &mut [f32]) -> f32 {
+    let k = k.min(window.len());
+    match k {
+        0 => 0.0,
+        1 => window.iter().fold(f32::INFINITY, |m, &e| if e < m { e } else { m }),
+        _ => {
+            near.copy_from_slice(window);
+            if k < near.len() {
+                near.select_nth_unstable_by(k, f32::total_cmp);
+            }
+            near[..k].sort_unstable_by(f32::total_cmp);
+            near[..k].iter().fold(0.0, |sum, e| sum + e) / k as f32
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Element types the operators take: `f32`, and `f16` with arithmetic in `f32`.
+
+use half::{f16, slice::HalfFloatSliceExt};
+
+/// Element type of a tensor, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ElementType {
+    /// 32-bit float
+    F32,
+    /// 16-bit IEEE float
+    F16,
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+}
+
+/// `f32` or `f16`.
+pub trait Element: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
+    /// The type, as data.
+    const TYPE: ElementType;
+    /// Exact conversion.
+    fn to_f32(self) -> f32;
+    /// Conversion rounding to nearest, ties to even.
+    fn from_f32(value: f32) -> Self;
+    /// The slice as `f32`: itself, or converted into `scratch` (which must be as long).
+    fn widen<'a>(slice: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32];
+    /// Converts a slice; both must be of the same length.
+    fn narrow(from: &[f32], to: &mut [Self]);
+}
+
+impl Element for f32 {
+    const TYPE: ElementType = ElementType::F32;
+    fn to_f32(self) -> f32 {
+        self
+    }
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    fn widen<'a>(slice: &'a [Self], _: &'a mut [f32]) -> &'a [f32] {
+        slice
+    }
+    fn narrow(from: &[f32], to: &mut [Self]) {
+        to.copy_from_slice(from);
+    }
+}
+
+impl Element for f16 {
+    const TYPE: ElementType = ElementType::F16;
+    fn to_f32(self) -> f32 {
+        f16::to_f32(self)
+    }
+    fn from_f32(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+    fn widen<'a>(slice: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32] {
+        slice.convert_to_f32_slice(scratch);
+        scratch
+    }
+    fn narrow(from: &[f32], to: &mut [Self]) {
+        to.convert_from_f32_slice(from);
+    }
+}

@@ -1,0 +1,51 @@
+//! The operators of the `ai.ailurus` domain.
+//!
+//! | operator | does |
+//! |---|---|
+//! | [`DensityPeaks`] | assigns every token to one of R rows (spatial-aware density peaks, AiluRus, NeurIPS 2023, §3) |
+//! | [`Merge`] | one row per cluster: the mean of its members |
+//! | [`Unfold`] | gives every token the row of its cluster |
+//! | [`UnfoldResidual`] | gives every token the *update* its cluster received |
+//!
+//! Each operator is a folder with the same files: `mod.rs` (parameters, schema, shape rule), `reference.rs` (the
+//! definition, in plain loops), `kernel.rs` (the same, fast) and `body.rs` (the same, in standard ONNX operators). The
+//! crate knows no ONNX types: attributes, schemas and bodies are plain data that other crates convert one to one.
+//!
+//! Reference and kernel agree bit for bit on every input. A body agrees exactly on `index`, `anchor` and `size` unless
+//! two quantities that are compared differ by rounding only, and within rounding on values.
+
+mod attribute;
+pub mod body;
+mod density_peaks;
+mod element;
+mod error;
+mod merge;
+pub mod parallel;
+mod schema;
+mod unfold;
+mod unfold_residual;
+
+pub use attribute::{AttrValue, Attributes, PLUGIN_NAMESPACE, PLUGIN_VERSION};
+pub use density_peaks::{Clusters, DensityPeaks, Keep, Windows};
+pub use element::{Element, ElementType};
+pub use error::{Error, Result};
+pub use merge::{Merge, MergeDims};
+pub use schema::{AttrKind, AttrSchema, DOMAIN, OutDim, Port, PortType, SINCE_VERSION, Schema, resolve, schemas};
+pub use unfold::{Assignment, Unfold, UnfoldDims};
+pub use unfold_residual::UnfoldResidual;
+
+/// The definitions: straightforward loops, made to be read and to be compared with.
+pub mod reference {
+    pub use crate::density_peaks::reference::density_peaks;
+    pub use crate::merge::reference::merge;
+    pub use crate::unfold::reference::unfold;
+    pub use crate::unfold_residual::reference::unfold_residual;
+}
+
+/// CPU kernels with the results of [`reference`](mod@reference), bit for bit.
+pub mod kernel {
+    pub use crate::density_peaks::kernel::density_peaks;
+    pub use crate::merge::kernel::merge;
+    pub use crate::unfold::kernel::unfold;
+    pub use crate::unfold_residual::kernel::unfold_residual;
+}
