@@ -1,0 +1,154 @@
+//! Attention cores: a contraction that gives scores between tokens, and one that gives the scores up again.
+
+use crate::{
+    axis::Axis,
+    interp::{How, Interp},
+};
+use ailurus_onnx::{Graph, NodeId, Use, ValueId};
+
+/// One attention core.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// Contraction of queries and keys; the fused operator itself where there is one.
+    pub scores: NodeId,
+    /// Contraction of probabilities and values; equal to `scores` for a fused operator.
+    pub context: NodeId,
+    /// Queries as they enter the core.
+    pub query: ValueId,
+    /// Keys as they enter the core.
+    pub key: ValueId,
+    /// Values as they enter the core.
+    pub value: ValueId,
+    /// Token axis of the queries.
+    pub tokens: Axis,
+    /// Token axis of the keys.
+    pub memory: Axis,
+    /// Image positions also occur among the batch axes: attention within windows.
+    pub windowed: bool,
+}
+
+/// Finds the cores in graph order.
+pub fn find(interp: &Interp) -> Vec<Core> {
+    let g = &interp.model.graph;
+    let mut out = Vec::new();
+    for (id, node) in g.nodes() {
+        let core = match (node.domain.as_str(), node.op_type.as_str()) {
+            ("", "Attention") | ("com.microsoft", "Attention" | "MultiHeadAttention") => fused(interp, id),
+            ("", "MatMul" | "Gemm" | "Einsum") | ("com.microsoft", "FusedMatMul") => decomposed(interp, id),
+            _ => None,
+        };
+        out.extend(core);
+    }
+    out
+}
+
+fn spatial_axes(interp: &Interp, v: ValueId) -> Vec<Axis> {
+    let Some(a) = interp.get(v) else { return Vec::new() };
+    a.axes().iter().filter(|x| interp.atoms.is_spatial(x)).cloned().collect()
+}
+
+fn fused(interp: &Interp, id: NodeId) -> Option<Core> {
+    let node = interp.model.graph.node(id);
+    let query = node.input(0)?;
+    let packed = node.domain == "com.microsoft" && node.op_type == "Attention";
+    let (key, value) = if packed { (query, query) } else { (node.input(1)?, node.input(2)?) };
+    let tokens = spatial_axes(interp, query);
+    let memory = spatial_axes(interp, key);
+    Some(Core {
+        scores: id,
+        context: id,
+        query,
+        key,
+        value,
+        windowed: tokens.len() > 1,
+        tokens: tokens.into_iter().next_back()?,
+        memory: memory.into_iter().next_back()?,
+    })
+}
+
+/// Axes of the two operands of a contraction that survive on one side only.
+fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
+    let node = interp.model.graph.node(id);
+    let (a, b) = (interp.get(node.input(0)?)?, interp.get(node.input(1)?)?);
+    if !(a.activation && b.activation) || node.inputs.len() > 2 && node.op_type == "Einsum" {
+        return None;
+    }
+    let (x, y) = (a.axes(), b.axes());
+    if node.op_type == "Einsum" {
+        let equation: String = node.str("equation")?.chars().filter(|c| !c.is_whitespace()).collect();
+        let (left, right) = equation.split_once("->")?;
+        let (l, r) = left.split_once(',')?;
+        let alone = |term: &str, other: &str, axes: &[Axis]| {
+            let mut hits = term.chars().zip(axes).filter(|(c, axis)| {
+                right.contains(*c) && !other.contains(*c) && interp.atoms.is_spatial(axis)
+            });
+            hits.next().map(|(_, axis)| axis.clone())
+        };
+        return Some((alone(l, r, x)?, alone(r, l, y)?));
+    }
+    let (ta, tb) = (node.int("transA", 0) == 1, node.int("transB", 0) == 1);
+    let row = x.len().checked_sub(if ta { 1 } else { 2 })?;
+    let column = y.len().checked_sub(if tb { 2 } else { 1 })?;
+    Some((x.get(row)?.clone(), y.get(column)?.clone()))
+}
+
+fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
+    let g = &interp.model.graph;
+    let node = g.node(id);
+    let (left, right) = free_axes(interp, id)?;
+    if !(interp.atoms.is_spatial(&left) && interp.atoms.is_spatial(&right)) {
+        return None;
+    }
+    let out = node.output(0)?;
+    let (context, slot, transposed) = follow_scores(interp, g, out)?;
+    let (query, key) = if transposed { (1, 0) } else { (0, 1) };
+    let (tokens, memory) = if transposed { (right, left) } else { (left, right) };
+    let batch_positions = spatial_axes(interp, out).len() > 2;
+    Some(Core {
+        scores: id,
+        context,
+        query: node.input(query)?,
+        key: node.input(key)?,
+        value: g.node(context).input(1 - slot)?,
+        tokens,
+        memory,
+        windowed: batch_positions,
+    })
+}
+
+/// From scores forward to the contraction that sums over keys: its node, the input that carries the probabilities, and
+/// whether the normalised axis is the left operand's.
+fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId, usize, bool)> {
+    let mut open = vec![scores];
+    let mut seen = vec![scores];
+    let mut transposed = false;
+    while let Some(v) = open.pop() {
+        for u in g.uses(v) {
+            let Use::Input { node: n, slot } = *u else { continue };
+            let node = g.node(n);
+            let contraction = matches!(node.op_type.as_str(), "MatMul" | "Einsum" | "FusedMatMul" | "Gemm");
+            let effects: Vec<_> = interp.effects.iter().filter(|e| e.node == n).collect();
+            if contraction {
+                let sums = effects.iter().any(|e| e.how == How::Contract && interp.atoms.is_spatial(&e.axis));
+                let both = node.inputs.len() >= 2 && node.inputs.iter().flatten().all(|&i| interp.get(i).is_some_and(|a| a.activation));
+                if sums && both && slot < 2 {
+                    return Some((n, slot, transposed));
+                }
+                continue;
+            }
+            if node.op_type == "Softmax" {
+                let rank = interp.get(v)?.rank()?;
+                let axis = crate::interp::wrap(node.int("axis", -1), rank)?;
+                transposed = axis + 2 == rank;
+            }
+            // Only operators that keep both token axes can lead from scores to probabilities.
+            for &o in node.outputs.iter().flatten() {
+                if !seen.contains(&o) && spatial_axes(interp, o).len() >= 2 {
+                    seen.push(o);
+                    open.push(o);
+                }
+            }
+        }
+    }
+    None
+}

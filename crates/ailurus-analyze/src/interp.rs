@@ -1,0 +1,254 @@
+//! The abstract interpreter: runs the graph once, in order, on [`Abs`] values.
+
+use crate::{
+    abs::{Abs, MAX_TRACKED, Scalar},
+    axis::{Atoms, Axis},
+    expr::Expr,
+    transfer,
+};
+use ailurus_onnx::{DataType, Dim, Graph, Model, Node, NodeId, Tensor, TensorType, ValueId};
+
+/// What an operator does along an axis of one of its inputs, when it does not simply carry it through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// sums over it in a contraction
+    Contract,
+    /// normalises over it (softmax, norms)
+    Normalize,
+    /// reads positions: slices inside, convolves, pools, sorts, reduces, scrambles
+    Mix,
+}
+
+/// One such use.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    /// operator
+    pub node: NodeId,
+    /// input position
+    pub input: usize,
+    /// axis of that input
+    pub axis: Axis,
+    /// what it does
+    pub how: How,
+}
+
+/// Everything a transfer function may look at.
+pub struct Ctx<'a> {
+    /// Model, for constants.
+    pub model: &'a Model,
+    /// Graph the node lives in.
+    pub graph: &'a Graph,
+    /// The node.
+    pub node: &'a Node,
+    /// Its inputs; `None` for an omitted one.
+    pub inputs: Vec<Option<Abs>>,
+    /// Atoms, to make new ones.
+    pub atoms: &'a mut Atoms,
+    effects: Vec<(usize, Axis, How)>,
+}
+
+impl Ctx<'_> {
+    /// Input `i`, if present.
+    pub fn input(&self, i: usize) -> Option<&Abs> {
+        self.inputs.get(i)?.as_ref()
+    }
+
+    /// Axes of input `i`, if known.
+    pub fn axes(&self, i: usize) -> Option<Vec<Axis>> {
+        self.input(i)?.axes.clone()
+    }
+
+    /// Element type of input `i`.
+    pub fn dtype(&self, i: usize) -> DataType {
+        self.input(i).map_or(DataType::Undefined, |a| a.dtype)
+    }
+
+    /// True when any input depends on data.
+    pub fn activation(&self) -> bool {
+        self.inputs.iter().flatten().any(|a| a.activation)
+    }
+
+    /// Records what the operator does along an axis of an input.
+    pub fn effect(&mut self, input: usize, axis: &Axis, how: How) {
+        if !axis.is_one() {
+            self.effects.push((input, axis.clone(), how));
+        }
+    }
+
+    /// Literal integers of an attribute or, in newer operator sets, an input.
+    pub fn ints(&self, attribute: &str, input: usize) -> Option<Vec<i64>> {
+        self.node.ints(attribute).map(<[i64]>::to_vec).or_else(|| self.input(input)?.constants())
+    }
+
+    /// Non-negative axis for a rank.
+    pub fn axis_attr(&self, name: &str, default: i64, rank: usize) -> Option<usize> {
+        wrap(self.node.int(name, default), rank)
+    }
+}
+
+/// Wraps a possibly negative axis.
+pub fn wrap(axis: i64, rank: usize) -> Option<usize> {
+    let a = if axis < 0 { axis + rank as i64 } else { axis };
+    (0..rank as i64).contains(&a).then_some(a as usize)
+}
+
+/// Result of interpreting one node.
+pub struct Outcome {
+    /// One per output.
+    pub outputs: Vec<Abs>,
+    /// What it did along axes.
+    pub effects: Vec<Effect>,
+}
+
+/// State of an interpretation.
+#[derive(Clone)]
+pub struct Interp<'m> {
+    /// The model.
+    pub model: &'m Model,
+    /// Atoms so far.
+    pub atoms: Atoms,
+    values: Vec<Option<Abs>>,
+    /// Effects of all nodes so far.
+    pub effects: Vec<Effect>,
+}
+
+impl<'m> Interp<'m> {
+    /// Interprets the whole main graph.
+    pub fn run(model: &'m Model) -> Self {
+        let g = &model.graph;
+        let mut me =
+            Self { model, atoms: Atoms::default(), values: vec![None; g.value_count()], effects: Vec::new() };
+        for v in g.inputs() {
+            let mut a = me.declared(v, true);
+            me.mark_image(&mut a, g.name_of(v));
+            me.values[v.index()] = Some(a);
+        }
+        for (v, t) in g.initializers() {
+            let a = me.constant(t, g.name_of(v));
+            me.values[v.index()] = Some(a);
+        }
+        for (id, node) in g.nodes() {
+            let inputs = node.inputs.iter().map(|i| i.and_then(|v| me.get(v).cloned())).collect();
+            let outcome = me.step(id, node, inputs);
+            for (slot, abs) in node.outputs.iter().zip(outcome.outputs) {
+                if let Some(v) = slot {
+                    me.values[v.index()] = Some(abs);
+                }
+            }
+            me.effects.extend(outcome.effects);
+        }
+        me
+    }
+
+    /// Rows and columns of an image input: of four axes, not the first, and not the one with at most four channels.
+    fn mark_image(&mut self, a: &mut Abs, name: &str) {
+        let Some(axes) = a.axes.as_mut().filter(|x| x.len() == 4) else { return };
+        let few = |axis: &Axis| matches!(self.atoms.known(axis), Some(1..=4));
+        let channel = if !few(&axes[1]) && few(&axes[3]) { 3 } else { 1 };
+        for (i, axis) in axes.iter_mut().enumerate().skip(1).filter(|(i, _)| *i != channel) {
+            let size = self.atoms.size(axis);
+            *axis = self.atoms.spatial_axis(&format!("{name}.{i}"), size);
+        }
+    }
+
+    /// What is known about a value.
+    pub fn get(&self, v: ValueId) -> Option<&Abs> {
+        self.values.get(v.index())?.as_ref()
+    }
+
+    /// Interprets one node on given inputs, without storing the result.
+    pub fn step(&mut self, id: NodeId, node: &Node, inputs: Vec<Option<Abs>>) -> Outcome {
+        let activation = inputs.iter().flatten().any(|a| a.activation)
+            || node.captures.iter().any(|&v| self.get(v).is_some_and(|a| a.activation));
+        let mut picked: Vec<_> = inputs.iter().flatten().flat_map(|a| a.picked.iter().copied()).collect();
+        self.atoms.take_picked();
+        let mut ctx = Ctx {
+            model: self.model,
+            graph: &self.model.graph,
+            node,
+            inputs,
+            atoms: &mut self.atoms,
+            effects: Vec::new(),
+        };
+        let outputs = transfer::apply(&mut ctx);
+        let effects =
+            ctx.effects.drain(..).map(|(input, axis, how)| Effect { node: id, input, axis, how }).collect();
+        picked.extend(self.atoms.take_picked());
+        // A projection makes new channels: what was picked before it says nothing about them.
+        let forgets = picked.len() > 16 || matches!(node.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv");
+        let count = node.outputs.len();
+        let outputs = match outputs {
+            Some(mut list) => {
+                list.truncate(count);
+                while list.len() < count {
+                    list.push(Abs::unknown(DataType::Undefined, activation));
+                }
+                list
+            }
+            None => (0..count).map(|i| self.opaque(node.output(i), activation)).collect(),
+        };
+        let outputs = outputs
+            .into_iter()
+            .map(|mut a| {
+                a.activation |= activation && a.elements.is_none();
+                if !forgets {
+                    a.picked.extend_from_slice(&picked);
+                    a.picked.sort_unstable();
+                    a.picked.dedup();
+                }
+                a
+            })
+            .collect();
+        Outcome { outputs, effects }
+    }
+
+    /// An operator nobody understands: trust the declared shape for sizes, and nothing for meaning.
+    fn opaque(&mut self, v: Option<ValueId>, activation: bool) -> Abs {
+        match v {
+            Some(v) => self.declared(v, activation),
+            None => Abs::unknown(DataType::Undefined, activation),
+        }
+    }
+
+    fn declared(&mut self, v: ValueId, activation: bool) -> Abs {
+        let name = self.model.graph.name_of(v).to_owned();
+        match &self.model.graph.value(v).ty {
+            Some(TensorType { dtype, shape: Some(dims) }) => {
+                let axes = dims
+                    .iter()
+                    .enumerate()
+                    .map(|(i, d)| {
+                        let size = match d {
+                            Dim::Value(k) if *k >= 0 => Expr::from(*k),
+                            Dim::Param(p) if !p.is_empty() => Expr::from(self.atoms.symbols.named(p)),
+                            _ => Expr::from(self.atoms.symbols.named(&format!("{name}.{i}"))),
+                        };
+                        self.atoms.axis(&format!("{name}.{i}"), size)
+                    })
+                    .collect();
+                Abs::new(axes, *dtype, activation)
+            }
+            Some(t) => Abs::unknown(t.dtype, activation),
+            None => Abs::unknown(DataType::Undefined, activation),
+        }
+    }
+
+    fn constant(&mut self, t: &Tensor, name: &str) -> Abs {
+        constant(self.model, &mut self.atoms, t, name)
+    }
+}
+
+/// Abstract value of a stored tensor.
+pub fn constant(model: &Model, atoms: &mut Atoms, t: &Tensor, name: &str) -> Abs {
+    let axes =
+        t.dims.iter().enumerate().map(|(i, &d)| atoms.axis(&format!("{name}.{i}"), Expr::from(d.max(0)))).collect();
+    let mut abs = Abs::new(axes, t.dtype, false);
+    if t.len() <= MAX_TRACKED {
+        abs.elements = if t.dtype.is_float() {
+            model.f32s(t).ok().map(|v| v.into_iter().map(|x| Scalar::Float(f64::from(x))).collect())
+        } else {
+            model.i64s(t).ok().map(|v| v.into_iter().map(|x| Scalar::Int(Expr::from(x))).collect())
+        };
+    }
+    abs
+}

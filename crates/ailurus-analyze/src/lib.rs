@@ -1,0 +1,78 @@
+//! Find transformer blocks, tokens and grids in ONNX graphs by what each axis means.
+//!
+//! [`Analysis::of`] interprets a graph abstractly ([`interp`]), so that every axis of every tensor has a meaning ([`axis`]):
+//! a batch, a stretch of class tokens, rows and columns of the patch grid, channels, or products and concatenations of
+//! these. Attention cores ([`cores`]), the residual stream and its blocks ([`trunk`]) are read off those meanings, never off
+//! names or operator sequences. What cannot be handled is refused with a code and a place ([`refusal`]).
+
+pub mod abs;
+pub mod axis;
+pub mod cores;
+pub mod expr;
+pub mod flops;
+pub mod interp;
+pub mod refusal;
+pub mod report;
+pub mod transfer;
+pub mod trunk;
+pub mod walk;
+
+pub use interp::Interp;
+pub use refusal::{Code, Refusal};
+pub use report::Report;
+pub use trunk::{Tokens, Trunk};
+
+use ailurus_onnx::Model;
+
+/// What is known about a model.
+pub struct Analysis<'m> {
+    /// Meaning of every tensor.
+    pub interp: Interp<'m>,
+    /// The chain of blocks whose tokens can be merged.
+    pub trunk: Trunk,
+}
+
+impl<'m> Analysis<'m> {
+    /// Analyses a model.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the graph holds no vision transformer whose tokens can be merged.
+    pub fn of(model: &'m Model) -> Result<Self, Refusal> {
+        if model.header.metadata.contains_key("ailurus.plan") {
+            return Err(Refusal::new(
+                Code::AIL0212,
+                "this file was written by ailurus: its tokens are merged already",
+                "start from the original model",
+            ));
+        }
+        let span = tracing::debug_span!("analyze");
+        let _guard = span.enter();
+        let interp = Interp::run(model);
+        let found = cores::find(&interp);
+        let trunk = trunk::find(&interp, found)?;
+        Ok(Self { interp, trunk })
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.trunk.cores.len()
+    }
+
+    /// Number of patch tokens, when static.
+    pub fn patches(&self) -> Option<usize> {
+        let atoms = &self.interp.atoms;
+        usize::try_from(atoms.symbols.known(&atoms.run_size(&self.trunk.tokens.patches))?).ok()
+    }
+
+    /// Rows and columns of the patch grid, when static.
+    pub fn grid(&self) -> Option<(usize, usize)> {
+        let atoms = &self.interp.atoms;
+        let size = |a| usize::try_from(atoms.symbols.known(&atoms.get(a).size)?).ok();
+        Some((size(self.trunk.tokens.grid.0)?, size(self.trunk.tokens.grid.1)?))
+    }
+
+    /// Summary for people and for `--json`.
+    pub fn report(&self) -> Report {
+        report::of(self)
+    }
+}

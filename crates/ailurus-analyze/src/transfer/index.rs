@@ -1,0 +1,299 @@
+//! Operators that pick, drop or join positions of an axis.
+
+use crate::{
+    abs::{Abs, MAX_TRACKED, Scalar},
+    axis::{Axis, Factor},
+    expr::Expr,
+    interp::{Ctx, How, wrap},
+};
+use ailurus_onnx::DataType;
+
+fn derived(ctx: &Ctx, axes: Vec<Axis>) -> Option<Abs> {
+    let a = ctx.input(0)?;
+    Some(Abs::new(axes, a.dtype, a.activation))
+}
+
+/// Start or end of a slice as a position from the front.
+fn bound(e: &Expr, size: &Expr) -> Expr {
+    match e.constant() {
+        Some(c) if c >= i64::from(i32::MAX) => size.clone(),
+        Some(c) if c <= i64::from(i32::MIN) => Expr::default(),
+        Some(c) if c < 0 => size.clone() + Expr::from(c),
+        _ => e.clone(),
+    }
+}
+
+pub fn slice(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let (starts, ends, which, steps) = match ctx.node.ints("starts") {
+        Some(s) => {
+            let list = |v: &[i64]| v.iter().map(|&x| Some(Expr::from(x))).collect::<Vec<_>>();
+            (list(s), list(ctx.node.ints("ends")?), ctx.node.ints("axes").map(<[i64]>::to_vec), None)
+        }
+        None => {
+            let list = |i: usize| {
+                Some(ctx.input(i)?.elements.as_ref()?.iter().map(|s| s.int().cloned()).collect::<Vec<_>>())
+            };
+            let axes = ctx.input(3).map(|a| a.constants());
+            (list(1)?, list(2)?, if let Some(a) = axes { Some(a?) } else { None }, ctx.input(4).map(|s| s.constants()))
+        }
+    };
+    let steps = match steps {
+        Some(s) => s?,
+        None => vec![1; starts.len()],
+    };
+    let which = which.unwrap_or_else(|| (0..starts.len() as i64).collect());
+    let mut out = axes.clone();
+    for (i, &a) in which.iter().enumerate() {
+        let at = wrap(a, axes.len())?;
+        let size = ctx.atoms.size(&axes[at]);
+        let step = *steps.get(i)?;
+        let (start, end) = (starts.get(i)?, ends.get(i)?);
+        let cut = match (step, start, end) {
+            (1, Some(s), Some(e)) => {
+                let (s, e) = (bound(s, &size), bound(e, &size));
+                ctx.atoms.slice(&axes[at], &s, &e)
+            }
+            _ => None,
+        };
+        out[at] = match cut {
+            Some((axis, clean)) => {
+                if !clean {
+                    ctx.effect(0, &axes[at], How::Mix);
+                }
+                axis
+            }
+            None => {
+                ctx.effect(0, &axes[at], How::Mix);
+                let whole = start.as_ref().zip(end.as_ref()).map(|(s, e)| bound(e, &size) - bound(s, &size));
+                let size = match (whole, step) {
+                    (Some(len), s) if s > 1 => ctx.atoms.symbols.floor_div(&(len + Expr::from(s - 1)), s),
+                    (_, -1) => size,
+                    _ => Expr::from(ctx.atoms.symbols.fresh("slice", None)),
+                };
+                ctx.atoms.axis("slice", size)
+            }
+        };
+    }
+    let mut a = derived(ctx, out)?;
+    a.elements = slice_elements(ctx, &starts, &ends, &steps);
+    Some(vec![a])
+}
+
+/// Elements of a sliced vector.
+fn slice_elements(ctx: &Ctx, starts: &[Option<Expr>], ends: &[Option<Expr>], steps: &[i64]) -> Option<Vec<Scalar>> {
+    let a = ctx.input(0)?;
+    let list = a.elements.as_ref()?;
+    if a.rank()? != 1 || starts.len() != 1 || steps != [1] {
+        return None;
+    }
+    let n = list.len() as i64;
+    let at = |e: &Option<Expr>| {
+        let v = e.as_ref()?.constant()?;
+        Some((if v < 0 { v.saturating_add(n) } else { v }).clamp(0, n) as usize)
+    };
+    let (s, e) = (at(&starts[0])?, at(&ends[0])?);
+    Some(list.get(s..e.max(s))?.to_vec())
+}
+
+pub fn split(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let at = ctx.axis_attr("axis", 0, axes.len())?;
+    let size = ctx.atoms.size(&axes[at]);
+    let count = ctx.node.outputs.len() as i64;
+    let sizes: Vec<Expr> = match (ctx.node.ints("split"), ctx.input(1)) {
+        (Some(s), _) => s.iter().map(|&v| Expr::from(v)).collect(),
+        (None, Some(a)) => a.ints()?,
+        (None, None) => {
+            let n = ctx.node.int("num_outputs", count).max(1);
+            let each = ctx.atoms.symbols.floor_div(&(size.clone() + Expr::from(n - 1)), n);
+            let mut v = vec![each.clone(); (n - 1) as usize];
+            v.push(size.clone() - each * Expr::from(n - 1));
+            v
+        }
+    };
+    let mut start = Expr::default();
+    let mut outputs = Vec::with_capacity(sizes.len());
+    for s in &sizes {
+        let end = start.clone() + s.clone();
+        let mut out = axes.clone();
+        out[at] = match ctx.atoms.slice(&axes[at], &start, &end) {
+            Some((axis, clean)) => {
+                if !clean {
+                    ctx.effect(0, &axes[at], How::Mix);
+                }
+                axis
+            }
+            None => {
+                ctx.effect(0, &axes[at], How::Mix);
+                ctx.atoms.axis("split", s.clone())
+            }
+        };
+        let mut piece = derived(ctx, out)?;
+        // Which third of a fused projection this is must not be said of its siblings.
+        piece.picked = ctx.atoms.take_picked();
+        if let Some(list) = ctx.input(0)?.elements.as_ref().filter(|_| axes.len() == 1) {
+            let range = start.constant().zip(end.constant());
+            piece.elements = range.and_then(|(s, e)| Some(list.get(s as usize..e as usize)?.to_vec()));
+        }
+        outputs.push(piece);
+        start = end;
+    }
+    Some(outputs)
+}
+
+pub fn gather(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let at = ctx.axis_attr("axis", 0, axes.len())?;
+    let index = ctx.input(1)?.clone();
+    let index_axes = index.axes.clone()?;
+    let size = ctx.atoms.size(&axes[at]);
+    let single = index.constants().filter(|c| c.len() == 1).map(|c| c[0]);
+    let picked = match single {
+        Some(i) => {
+            let start = bound(&Expr::from(i), &size);
+            match ctx.atoms.slice(&axes[at], &start, &(start.clone() + Expr::from(1))) {
+                Some((_, clean)) => {
+                    if !clean {
+                        ctx.effect(0, &axes[at], How::Mix);
+                    }
+                    true
+                }
+                None => false,
+            }
+        }
+        None => false,
+    };
+    if !picked {
+        ctx.effect(0, &axes[at], How::Mix);
+    }
+    let mut out = axes[..at].to_vec();
+    out.extend(index_axes);
+    out.extend_from_slice(&axes[at + 1..]);
+    let mut a = derived(ctx, out)?;
+    a.activation = ctx.activation();
+    if let (Some(list), true, Some(which)) = (&ctx.input(0)?.elements, axes.len() == 1, index.constants()) {
+        let n = list.len() as i64;
+        a.elements = which
+            .iter()
+            .map(|&i| list.get(usize::try_from(if i < 0 { i + n } else { i }).ok()?).cloned())
+            .collect::<Option<_>>()
+            .filter(|l: &Vec<Scalar>| l.len() <= MAX_TRACKED);
+    }
+    Some(vec![a])
+}
+
+pub fn gather_elements(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let (axes, index) = (ctx.axes(0)?, ctx.axes(1)?);
+    let at = ctx.axis_attr("axis", 0, axes.len())?;
+    ctx.effect(0, &axes[at], How::Mix);
+    let mut out = axes.clone();
+    let size = ctx.atoms.size(&index[at]);
+    // The same tokens in another order: still one element per token, its grid only nominal.
+    out[at] = match axes[at].0.as_slice() {
+        [run] if ctx.atoms.symbols.equal(&size, &ctx.atoms.size(&axes[at])) => {
+            let run = run.clone();
+            Axis(vec![vec![Factor::Atom(ctx.atoms.permuted("permuted", run, size))]])
+        }
+        _ => ctx.atoms.axis("gathered", size),
+    };
+    let mut a = derived(ctx, out)?;
+    a.activation = ctx.activation();
+    Some(vec![a])
+}
+
+pub fn gather_nd(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let (axes, index) = (ctx.axes(0)?, ctx.axes(1)?);
+    let batch = usize::try_from(ctx.node.int("batch_dims", 0)).ok()?;
+    let depth = usize::try_from(ctx.atoms.known(index.last()?)?).ok()?;
+    for axis in axes.get(batch..batch + depth)?.to_vec() {
+        ctx.effect(0, &axis, How::Mix);
+    }
+    let mut out = index[..index.len() - 1].to_vec();
+    out.extend_from_slice(axes.get(batch + depth..)?);
+    let mut a = derived(ctx, out)?;
+    a.activation = ctx.activation();
+    Some(vec![a])
+}
+
+pub fn scatter(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    for axis in &axes {
+        ctx.effect(0, axis, How::Mix);
+    }
+    let mut a = derived(ctx, axes)?;
+    a.activation = ctx.activation();
+    Some(vec![a])
+}
+
+pub fn concat(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let operands: Vec<Abs> = ctx.inputs.iter().map(|i| i.clone()).collect::<Option<_>>()?;
+    let rank = operands.iter().map(|o| o.rank()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    let at = ctx.axis_attr("axis", 0, rank)?;
+    let mut out = Vec::with_capacity(rank);
+    for i in 0..rank {
+        let column: Vec<(&Axis, bool)> = operands.iter().map(|o| (&o.axes()[i], o.activation)).collect();
+        out.push(if i == at {
+            ctx.atoms.concat(&column.iter().map(|(a, _)| (*a).clone()).collect::<Vec<_>>())
+        } else {
+            column.iter().find(|(_, data)| *data).or_else(|| column.first()).map(|(a, _)| (*a).clone())?
+        });
+    }
+    let mut a = Abs::new(out, operands.first()?.dtype, ctx.activation());
+    if rank == 1 {
+        a.elements = operands
+            .iter()
+            .map(|o| o.elements.clone())
+            .collect::<Option<Vec<_>>>()
+            .map(|l| l.concat())
+            .filter(|l| l.len() <= MAX_TRACKED);
+    }
+    Some(vec![a])
+}
+
+pub fn pad(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let rank = axes.len();
+    let pads: Vec<Expr> = match ctx.node.ints("pads") {
+        Some(p) => p.iter().map(|&v| Expr::from(v)).collect(),
+        None => ctx.input(1)?.ints()?,
+    };
+    let which: Vec<usize> = match ctx.input(3) {
+        Some(a) => a.constants()?.iter().map(|&a| wrap(a, rank)).collect::<Option<_>>()?,
+        None => (0..rank).collect(),
+    };
+    let mut out = axes.clone();
+    for (i, &at) in which.iter().enumerate() {
+        let (lo, hi) = (pads.get(i)?.clone(), pads.get(i + which.len())?.clone());
+        if lo == Expr::default() && hi == Expr::default() {
+            continue;
+        }
+        ctx.effect(0, &axes[at], How::Mix);
+        let size = ctx.atoms.size(&axes[at]) + lo + hi;
+        let spatial = ctx.atoms.is_spatial(&axes[at]);
+        out[at] = if spatial { ctx.atoms.spatial_axis("padded", size) } else { ctx.atoms.axis("padded", size) };
+    }
+    Some(vec![derived(ctx, out)?])
+}
+
+pub fn top_k(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let at = ctx.axis_attr("axis", -1, axes.len())?;
+    ctx.effect(0, &axes[at], How::Mix);
+    let k = match ctx.input(1)?.ints() {
+        Some(v) => v.first()?.clone(),
+        None => Expr::from(ctx.atoms.symbols.fresh("k", None)),
+    };
+    let mut out = axes;
+    out[at] = ctx.atoms.axis("top", k);
+    let a = derived(ctx, out)?;
+    Some(vec![a.clone(), Abs { dtype: DataType::I64, ..a }])
+}
+
+pub fn cum_sum(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    for axis in &axes {
+        ctx.effect(0, axis, How::Mix);
+    }
+    Some(vec![derived(ctx, axes)?])
+}
