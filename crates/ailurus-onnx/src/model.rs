@@ -85,6 +85,18 @@ impl Model {
         decode_model(Source::from_bytes(bytes.into(), None))
     }
 
+    /// An empty model, to be filled through [`crate::GraphEdit`].
+    pub fn new(graph_name: &str, ir_version: i64, opset: i64) -> Self {
+        let opset_imports = vec![OpsetImport { domain: String::new(), version: opset }];
+        Self {
+            header: Header { ir_version, opset_imports, ..Header::default() },
+            graph: Graph { name: graph_name.into(), ..Graph::default() },
+            functions: Vec::new(),
+            source: Arc::new(Source::from_bytes(Vec::new(), None)),
+            layout: Arc::default(),
+        }
+    }
+
     /// File the model was loaded from.
     pub fn source_path(&self) -> Option<&Path> {
         self.source.path.as_deref()

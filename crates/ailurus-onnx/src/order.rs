@@ -2,15 +2,15 @@
 
 use crate::decode::describe;
 use crate::error::{Error, Result};
-use crate::{Graph, Node, NodeId, Use, ValueKind};
+use crate::{Graph, NodeId, Use, ValueKind};
 
 impl Graph {
     /// Recomputes the order. Nodes for which `anchored` holds keep their relative order unless a dependency forbids
     /// it; every other node goes right before the first node that needs it, or to the end.
-    pub(crate) fn sort(&mut self, anchored: impl Fn(&Node) -> bool) -> Result<()> {
+    pub(crate) fn sort(&mut self, anchored: impl Fn(NodeId) -> bool) -> Result<()> {
         let mut state = vec![State::New; self.nodes.len()];
         let mut out = Vec::with_capacity(self.order.len());
-        let (first, rest): (Vec<_>, Vec<_>) = self.order.iter().copied().partition(|&id| anchored(self.node(id)));
+        let (first, rest): (Vec<_>, Vec<_>) = self.order.iter().copied().partition(|&id| anchored(id));
         for root in first.into_iter().chain(rest) {
             self.place(root, &mut state, &mut out)?;
         }

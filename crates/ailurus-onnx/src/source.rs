@@ -19,10 +19,18 @@ pub struct Source {
     pub folder: Option<PathBuf>,
 }
 
-#[derive(Debug)]
 enum Bytes {
     Mapped { map: memmap2::Mmap, file: File },
     Owned(Vec<u8>),
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Mapped { map, .. } => write!(f, "{} mapped bytes", map.len()),
+            Self::Owned(bytes) => write!(f, "{} bytes in memory", bytes.len()),
+        }
+    }
 }
 
 impl Source {

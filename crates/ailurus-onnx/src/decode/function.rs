@@ -56,7 +56,7 @@ pub fn decode_function(data: &[u8], range: Range<usize>) -> Result<Function> {
         attribute_defaults,
         overload: proto.overload,
         doc: proto.doc_string,
-        body: body.finish(range.clone(), true)?,
+        body: body.finish(Some(range.clone()), true)?,
         origin: Some(range),
     })
 }

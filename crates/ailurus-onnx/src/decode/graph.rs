@@ -55,7 +55,7 @@ pub fn decode_graph(data: &[u8], range: Range<usize>, top: bool) -> Result<Graph
             _ => b.push(&field, What::Other),
         }
     }
-    b.finish(range, top)
+    b.finish(Some(range), top)
 }
 
 /// Name and type in a `ValueInfoProto`.
@@ -109,6 +109,11 @@ impl Builder {
         self.push(field, What::Node(id));
     }
 
+    /// Adds a node that is in no file.
+    pub fn new_node(&mut self, node: RawNode) {
+        self.raw.push(node);
+    }
+
     /// Defines a graph input.
     pub fn input(&mut self, name: &str) -> Result<ValueId> {
         let id = self.graph.intern(name);
@@ -133,7 +138,7 @@ impl Builder {
     }
 
     /// Resolves names and computes the execution order.
-    pub fn finish(mut self, range: Range<usize>, top: bool) -> Result<Graph> {
+    pub fn finish(mut self, range: Option<Range<usize>>, top: bool) -> Result<Graph> {
         for (index, raw) in self.raw.iter().enumerate() {
             define_outputs(&mut self.graph, raw, NodeId(index as u32))?;
         }
@@ -168,7 +173,8 @@ impl Builder {
         for (entry, name) in std::mem::take(&mut self.annotations) {
             self.entries[entry].what = What::Annotation(self.graph.find(&name));
         }
-        self.graph.layout = Some(Arc::new(Layout { range, entries: self.entries }));
+        let entries = self.entries;
+        self.graph.layout = range.map(|range| Arc::new(Layout { range, entries }));
         self.graph.sort(|_| true)?;
         Ok(self.graph)
     }
@@ -203,7 +209,7 @@ impl Builder {
             attributes: raw.attributes,
             captures: captures.into_iter().collect(),
             overload: raw.overload,
-            state: NodeState { origin: Some(raw.range), ..NodeState::default() },
+            state: NodeState { origin: raw.range, ..NodeState::default() },
         }));
         g.order.push(id);
         Ok(())

@@ -7,10 +7,10 @@ mod node;
 mod tensor;
 mod types;
 
-pub use graph::describe;
+pub use graph::{Builder, decode_value_info, describe};
 pub use model::decode_model;
-pub use tensor::payload_len;
-pub use types::tensor_type;
+pub use node::RawNode;
+pub use tensor::{decode_tensor, payload_len};
 
 use crate::error::{Error, Result};
 use crate::wire::Fields;

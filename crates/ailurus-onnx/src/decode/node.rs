@@ -24,8 +24,8 @@ pub struct RawNode {
     pub outputs: Vec<String>,
     /// Attributes.
     pub attributes: IndexMap<String, Attribute>,
-    /// The message.
-    pub range: Range<usize>,
+    /// The message, if it lies in a file.
+    pub range: Option<Range<usize>>,
 }
 
 /// `ai.onnx` and the empty domain are the same.
@@ -55,7 +55,7 @@ pub fn decode_node(data: &[u8], range: Range<usize>) -> Result<RawNode> {
         inputs: proto.input,
         outputs: proto.output,
         attributes,
-        range,
+        range: Some(range),
     })
 }
 
