@@ -8,6 +8,7 @@ mod access;
 mod attribute;
 mod decode;
 mod dtype;
+pub mod dump;
 mod edit;
 mod error;
 mod graph;
