@@ -1,15 +1,13 @@
 //! ONNX Runtime on models small enough to be written by hand.
 
-mod mini_onnx;
-
 use std::path::Path;
 
+use ailurus_runtime::testing::onnx::{ElementType, Graph};
 use ailurus_runtime::{
     DataType, Dim, Error, Model, OnnxRuntime, Optimization, Runtime, Session, SessionOptions,
     Tensor, compare, latency, testing,
 };
 use half::f16;
-use mini_onnx::{ElementType, Graph};
 
 fn load(runtime: &OnnxRuntime, bytes: &[u8]) -> Box<dyn Session> {
     runtime

@@ -4,6 +4,8 @@
 //! capture. `AILURUS_NO_SKIP`, a list such as `onnxruntime,zoo` or `all`, turns the skips for
 //! these needs into failures: a build that could have fetched something uses it.
 
+pub mod onnx;
+
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,0 +1,59 @@
+//! The memory of tract's tensors, and errors of the operators' crate.
+
+use ailurus_ops::Element;
+use tract_onnx::tract_hir::internal::*;
+
+/// The elements of an input.
+pub(super) fn slice<T: Datum>(value: &TValue) -> TractResult<&[T]> {
+    value.try_as_plain_ram()?.as_slice::<T>()
+}
+
+/// The elements of a trailing optional input.
+pub(super) fn optional<T: Datum>(inputs: &[TValue], at: usize) -> TractResult<Option<&[T]>> {
+    inputs.get(at).map(slice::<T>).transpose()
+}
+
+/// A tensor of these elements.
+pub(super) fn tensor<T: Datum + Copy>(shape: &[usize], data: &[T]) -> TractResult<TValue> {
+    Ok(Tensor::from_shape(shape, data)?.into_tvalue())
+}
+
+/// The dimensions of an input that must have this rank.
+pub(super) fn dims<const RANK: usize>(value: &TValue) -> TractResult<[usize; RANK]> {
+    let shape = value.shape();
+    shape
+        .try_into()
+        .map_err(|_| format_err!("an input has the shape {shape:?}, not {RANK} axes"))
+}
+
+/// An error of the operators' crate with its code.
+pub(super) fn objection(error: ailurus_ops::Error) -> TractError {
+    format_err!("[{}] {error}", error.code())
+}
+
+/// An element type that both crates know.
+pub(super) trait Both: Element + Datum {}
+impl Both for f32 {}
+impl Both for f16 {}
+
+/// Calls a generic function for the element type of a tensor.
+macro_rules! by_element {
+    ($value:expr, $function:ident($($argument:expr),*)) => {
+        match $value.datum_type() {
+            DatumType::F32 => $function::<f32>($($argument),*),
+            DatumType::F16 => $function::<f16>($($argument),*),
+            other => bail!("the operator takes f32 or f16, not {other:?}"),
+        }
+    };
+}
+pub(super) use by_element;
+
+/// Axis `axis` of an input of rank `rank`.
+pub(super) fn axis(fact: &TypedFact, rank: usize, axis: usize) -> TractResult<TDim> {
+    ensure!(
+        fact.rank() == rank,
+        "an input has {} axes, not {rank}",
+        fact.rank()
+    );
+    Ok(fact.shape[axis].clone())
+}
