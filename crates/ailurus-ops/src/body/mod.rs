@@ -2,12 +2,12 @@
 
 mod builder;
 
-pub(crate) use builder::Builder;
+pub(crate) use builder::{BOOL, Builder, F32, F64, I32, I64};
 
-use crate::ElementType;
+use crate::{ElementType, Error, Result};
 
 /// Lowest opset a body can be written for.
-pub const MIN_OPSET: i64 = 13;
+pub const MIN_OPSET: i64 = 11;
 
 /// A function body.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,16 +81,24 @@ pub enum BodyData {
 /// What a body is written for, besides the operator's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyOptions {
-    /// Opset of the model. Below [`MIN_OPSET`] the body is written for `MIN_OPSET`, see [`Body::opset`].
+    /// Opset of the model, which the body is written in: ONNX Runtime inlines functions into the graph and resolves
+    /// their operators by the opset of the model, whatever the function imports.
     pub opset: i64,
     /// Element type E of the node.
     pub element: ElementType,
 }
 
 impl BodyOptions {
-    /// The opset the body is written in.
-    pub(crate) fn body_opset(&self) -> i64 {
-        self.opset.max(MIN_OPSET)
+    /// Refuses opsets too old to spell the operators in.
+    pub(crate) fn check(&self, operator: &'static str) -> Result<()> {
+        if self.opset >= MIN_OPSET {
+            return Ok(());
+        }
+        let reason = format!(
+            "opset {} lacks the operators, {MIN_OPSET} is the oldest that has them",
+            self.opset
+        );
+        Err(Error::NoBody { operator, reason })
     }
 }
 

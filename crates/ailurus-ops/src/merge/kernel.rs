@@ -14,7 +14,12 @@ pub fn merge<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Vec<E>> {
     check(x.len(), index, size.len(), dims)?;
-    let MergeDims { batch, tokens, rows, channels } = dims;
+    let MergeDims {
+        batch,
+        tokens,
+        rows,
+        channels,
+    } = dims;
     let mut y = vec![E::default(); batch * rows * channels];
     let (start, members) = members(index, batch, tokens, rows);
     // About 64 KiB of output per task at least.
