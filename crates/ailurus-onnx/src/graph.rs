@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::{Attribute, DataType, Tensor};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
@@ -246,15 +246,12 @@ impl Graph {
     }
     /// Nodes that read a value (as input or capture), each once, in order.
     pub fn consumers(&self, value: ValueId) -> Vec<NodeId> {
-        let mut out: Vec<NodeId> = Vec::new();
-        for u in self.uses(value) {
-            if let Use::Input { node, .. } | Use::Capture { node } = *u
-                && !out.contains(&node)
-            {
-                out.push(node);
-            }
-        }
-        out
+        let reader = |u: &Use| match *u {
+            Use::Input { node, .. } | Use::Capture { node } => Some(node),
+            Use::GraphOutput { .. } => None,
+        };
+        let distinct: IndexSet<NodeId> = self.uses(value).iter().filter_map(reader).collect();
+        distinct.into_iter().collect()
     }
     /// Stored tensor of a constant value: an initializer, or the `value` of a `Constant` node.
     /// For the other forms of `Constant` see [`Graph::constant`].

@@ -45,6 +45,8 @@ pub enum What {
     ProducerVersion,
     /// IR version of the model
     IrVersion,
+    /// training information of the model
+    Training,
     /// anything else: always carried as it is
     Other,
 }

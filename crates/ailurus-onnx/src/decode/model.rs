@@ -57,6 +57,7 @@ pub fn decode_model(source: Source) -> Result<Model> {
                 functions.push(decode_function(data, body)?);
                 What::Function(functions.len() - 1)
             }
+            (20, Some(_)) => What::Training,
             _ => What::Other,
         };
         let body = body.unwrap_or(field.span.end..field.span.end);

@@ -17,7 +17,7 @@ pub fn payload_len(dtype: DataType, count: usize) -> Option<usize> {
         // 8-bit floats
         DataType::Other(17..=20 | 24) => Some(count),
         // 4-bit integers and floats, packed
-        DataType::Other(21 | 22 | 23) => Some(count.div_ceil(2)),
+        DataType::Other(21..=23) => Some(count.div_ceil(2)),
         // 2-bit integers, packed
         DataType::Other(25 | 26) => Some(count.div_ceil(4)),
         // complex
@@ -112,11 +112,8 @@ fn payload(data: &[u8], range: Range<usize>, dtype: DataType) -> Result<Option<S
     if !seen {
         return Ok(None);
     }
-    let width = match dtype.size() {
-        Some(width) => width,
-        // narrow and exotic types hold one byte per int32_data entry
-        None => 1,
-    };
+    // narrow and exotic types hold one byte per int32_data entry
+    let width = dtype.size().unwrap_or(1);
     let mut out = Vec::new();
     for chunk in typed {
         match chunk {

@@ -23,14 +23,14 @@ impl GraphEdit {
                 .position(|f| node.domain == f.domain && node.op_type == f.name && node.overload == f.overload)
         };
         self.check_inlinable(domain, &find)?;
-        let mut open: Vec<(NodeId, usize)> = self.graph().nodes().map(|(id, _)| (id, 0)).collect();
+        let mut open: Vec<(NodeId, usize)> = self.graph().nodes().rev().map(|(id, _)| (id, 0)).collect();
         let mut count = 0;
         while let Some((id, depth)) = open.pop() {
             let Some(function) = find(self.graph().node(id)).map(|i| &functions[i]) else { continue };
             if depth >= DEPTH_LIMIT {
                 return Err(Error::edit(format!("function {domain}::{} calls itself", function.name)));
             }
-            open.extend(self.expand(id, function)?.into_iter().map(|id| (id, depth + 1)));
+            open.extend(self.expand(id, function)?.into_iter().rev().map(|id| (id, depth + 1)));
             count += 1;
         }
         self.model.functions.retain(|f| f.domain != domain);
@@ -104,7 +104,8 @@ impl GraphEdit {
             if let Some(source) = map.get(&formal).copied() {
                 // an output that is an input, or another output: hand it on
                 let source = source.ok_or_else(|| Error::edit(format!("{prefix} returns an omitted input")))?;
-                let id = self.push_node(identity(&prefix, source, result));
+                let name = self.fresh_name(&format!("{prefix}/Identity"));
+                let id = self.push_node(identity(name, source, result));
                 self.graph_mut().values[result.index()].kind = ValueKind::Output { node: id, slot: 0 };
             } else {
                 map.insert(formal, Some(result));
@@ -169,7 +170,10 @@ impl GraphEdit {
         Ok(id)
     }
 
-    fn push_node(&mut self, node: Node) -> NodeId {
+    fn push_node(&mut self, mut node: Node) -> NodeId {
+        while node.inputs.last() == Some(&None) {
+            node.inputs.pop();
+        }
         let id = NodeId(self.graph().nodes.len() as u32);
         for (slot, value) in node.inputs.iter().enumerate() {
             if let Some(value) = *value {
@@ -216,9 +220,9 @@ impl GraphEdit {
     }
 }
 
-fn identity(prefix: &str, source: ValueId, result: ValueId) -> Node {
+fn identity(name: String, source: ValueId, result: ValueId) -> Node {
     Node {
-        name: format!("{prefix}/Identity"),
+        name,
         op_type: "Identity".into(),
         domain: String::new(),
         inputs: vec![Some(source)],

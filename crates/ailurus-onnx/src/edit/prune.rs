@@ -1,7 +1,8 @@
 //! Dropping what no output needs.
 
 use super::GraphEdit;
-use crate::{NodeId, ValueId, ValueKind};
+use crate::{NodeId, Use, ValueId, ValueKind};
+use std::collections::HashSet;
 
 impl GraphEdit {
     /// Removes nodes and initializers that no graph output needs, and returns how many nodes went. Inputs stay: they
@@ -24,28 +25,41 @@ impl GraphEdit {
         }
         let dead: Vec<NodeId> = g.order.iter().copied().filter(|id| !needed_nodes[id.index()]).collect();
         let unused: Vec<ValueId> = g.initializers.keys().copied().filter(|v| !needed_values[v.index()]).collect();
-        // last first, so that every node is unlinked before those it reads from
-        for &id in dead.iter().rev() {
-            self.unlink(id);
-        }
-        self.graph_mut().order.retain(|id| needed_nodes[id.index()]);
+        self.drop_nodes(&dead);
+        let unused: HashSet<ValueId> = unused.into_iter().collect();
         let g = self.graph_mut();
-        g.initializers.retain(|v, _| needed_values[v.index()]);
-        for value in unused {
-            // as an input without its default it would have to be fed
-            self.graph_mut().inputs.retain(|&v| v != value);
-            self.bury(value);
-        }
+        g.initializers.retain(|v, _| !unused.contains(v));
+        // as an input without its default it would have to be fed
+        g.inputs.retain(|v| !unused.contains(v));
+        let mut unused: Vec<ValueId> = unused.into_iter().collect();
+        unused.sort();
+        unused.into_iter().for_each(|v| self.bury(v));
         dead.len()
+    }
+
+    /// Removes many nodes in one pass over the graph: values may have very many uses.
+    fn drop_nodes(&mut self, dead: &[NodeId]) {
+        for &id in dead {
+            let Some(node) = self.graph_mut().nodes[id.index()].take() else { continue };
+            node.outputs.iter().flatten().for_each(|&v| self.bury(v));
+        }
+        let g = self.graph_mut();
+        g.order.retain(|id| g.nodes[id.index()].is_some());
+        for value in &mut g.values {
+            value.uses.retain(|u| match u {
+                Use::Input { node, .. } | Use::Capture { node } => g.nodes[node.index()].is_some(),
+                Use::GraphOutput { .. } => true,
+            });
+        }
     }
 
     /// Removes graph inputs that nothing reads, for models cut out of larger ones.
     pub fn prune_inputs(&mut self) {
         let g = self.graph();
-        let unused: Vec<ValueId> = g.inputs().filter(|&v| g.uses(v).is_empty()).collect();
+        let unused: HashSet<ValueId> = g.inputs().filter(|&v| g.uses(v).is_empty()).collect();
         self.graph_mut().inputs.retain(|v| !unused.contains(v));
-        for value in unused {
-            self.bury(value);
-        }
+        let mut unused: Vec<ValueId> = unused.into_iter().collect();
+        unused.sort();
+        unused.into_iter().for_each(|v| self.bury(v));
     }
 }

@@ -3,6 +3,7 @@
 use super::{GraphEdit, nested};
 use crate::error::{Error, Result};
 use crate::{Tensor, TensorType, Use, ValueId, ValueKind};
+use std::collections::HashSet;
 
 impl GraphEdit {
     /// Adds a constant under the tensor's own name.
@@ -45,10 +46,12 @@ impl GraphEdit {
                 self.may_capture(node, new)?;
             }
         }
+        // all at once: a value may have very many uses
+        let inputs: HashSet<Use> = uses.iter().copied().filter(|u| matches!(u, Use::Input { .. })).collect();
+        self.graph_mut().values[old.index()].uses.retain(|u| !inputs.contains(u));
         for &used in &uses {
             match used {
                 Use::Input { node, slot } => {
-                    self.drop_use(old, used);
                     self.add_use(new, used);
                     let node = self.node_mut(node);
                     node.inputs[slot] = Some(new);
@@ -70,7 +73,7 @@ impl GraphEdit {
     /// Fails when a subgraph of `node` defines the name of `value` itself.
     fn may_capture(&self, node: crate::NodeId, value: ValueId) -> Result<()> {
         let name = self.graph().name_of(value);
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         let attributes = self.graph().node(node).attributes.values();
         attributes.flat_map(crate::Attribute::graphs).for_each(|g| nested::local_names(g, &mut names));
         if names.contains(name) {

@@ -3,6 +3,7 @@
 mod encode;
 mod external;
 mod file;
+mod graph;
 mod places;
 mod rope;
 mod splice;
