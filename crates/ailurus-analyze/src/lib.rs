@@ -11,6 +11,7 @@ pub mod cores;
 pub mod expr;
 pub mod flops;
 pub mod interp;
+pub mod keys;
 pub mod refusal;
 pub mod report;
 pub mod transfer;

@@ -1,0 +1,189 @@
+//! The projection that makes the keys of a block, and which of its columns belong to which head.
+
+use crate::{
+    Analysis,
+    axis::{AtomId, Atoms, Origin},
+    interp::How,
+};
+use ailurus_onnx::{Model, NodeId, Tensor, ValueId};
+use std::collections::BTreeMap;
+
+/// Where the keys of a block come from.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The projection (`MatMul` or `Gemm`), or the fused operator that holds the weights.
+    pub projection: NodeId,
+    /// What is projected: the normalised stream.
+    pub input: ValueId,
+    /// Constant weights.
+    pub weight: ValueId,
+    /// Weights are stored `[out, in]`.
+    pub transposed: bool,
+    /// Constant bias over all columns, if there is one.
+    pub bias: Option<ValueId>,
+    /// Columns of the weights, by head: equal counts, matching positions.
+    pub heads: Vec<Vec<usize>>,
+}
+
+/// Finds the key projection of block `block` (counted from 1); `None` when the keys are not a projection with constant
+/// floating point weights.
+pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
+    let core = a.trunk.cores.get(block.checked_sub(1)?)?;
+    let g = &a.interp.model.graph;
+    let fused = g.node(core.scores);
+    if fused.domain == "com.microsoft" && fused.op_type == "Attention" {
+        let weight = fused.input(1)?;
+        let width = usize::try_from(*constant(a.interp.model, weight)?.dims.get(1)?).ok()?;
+        let (q, k) = match fused.ints("qkv_hidden_sizes") {
+            Some(s) => (usize::try_from(*s.first()?).ok()?, usize::try_from(*s.get(1)?).ok()?),
+            None => (width / 3, width / 3),
+        };
+        let heads = chunks((q..q + k).collect(), fused.int("num_heads", 1))?;
+        let bias = fused.input(2).filter(|&b| constant(a.interp.model, b).is_some());
+        return Some(Keys { projection: core.scores, input: core.query, weight, transposed: false, bias, heads });
+    }
+    let (projection, made) = walk_back(a, core.key)?;
+    let node = g.node(projection);
+    let weight = node.input(1)?;
+    let transposed = node.op_type == "Gemm" && node.int("transB", 0) == 1;
+    let t = constant(a.interp.model, weight)?;
+    if !t.dtype.is_float() || t.dims.len() != 2 {
+        return None;
+    }
+    let columns = usize::try_from(t.dims[usize::from(!transposed)]).ok()?;
+    let heads = heads(a, core, made, columns)?;
+    Some(Keys { projection, input: node.input(0)?, weight, transposed, bias: bias(a, projection), heads })
+}
+
+fn constant(model: &Model, v: ValueId) -> Option<Tensor> {
+    model.graph.constant(v).map(std::borrow::Cow::into_owned)
+}
+
+/// From keys back through layout changes, scales, biases and rotations to the projection that made them.
+fn walk_back(a: &Analysis, key: ValueId) -> Option<(NodeId, ValueId)> {
+    let g = &a.interp.model.graph;
+    let mut v = key;
+    for _ in 0..256 {
+        let (n, _) = g.producer(v)?;
+        let node = g.node(n);
+        let active = |i: ValueId| a.interp.get(i).is_some_and(|x| x.activation);
+        match node.op_type.as_str() {
+            "MatMul" | "Gemm" if node.domain.is_empty() => {
+                let plain = node.int("transA", 0) == 0;
+                return (plain && active(node.input(0)?) && !active(node.input(1)?)).then_some((n, v));
+            }
+            // Anything else keeps following the one activation that carries the tokens.
+            _ => v = node.inputs.iter().flatten().copied().find(|&i| active(i) && carries(a, i))?,
+        }
+    }
+    None
+}
+
+fn carries(a: &Analysis, v: ValueId) -> bool {
+    a.interp.get(v).is_some_and(|x| x.axes().iter().any(|axis| a.interp.atoms.is_spatial(axis)))
+}
+
+fn bias(a: &Analysis, projection: NodeId) -> Option<ValueId> {
+    let g = &a.interp.model.graph;
+    let node = g.node(projection);
+    let is_vector = |v: ValueId| {
+        let t = constant(a.interp.model, v)?;
+        (t.dtype.is_float() && t.dims.iter().filter(|&&d| d != 1).count() <= 1).then_some(v)
+    };
+    if node.op_type == "Gemm" {
+        return node.input(2).and_then(is_vector);
+    }
+    match g.consumers(node.output(0)?)[..] {
+        [only] if g.node(only).op_type == "Add" => {
+            g.node(only).inputs.iter().flatten().find_map(|&v| if Some(v) == node.output(0) { None } else { is_vector(v) })
+        }
+        _ => None,
+    }
+}
+
+fn heads(a: &Analysis, core: &crate::cores::Core, made: ValueId, columns: usize) -> Option<Vec<Vec<usize>>> {
+    let atoms = &a.interp.atoms;
+    let g = &a.interp.model.graph;
+    let key = a.interp.get(core.key)?;
+    let mut root = None;
+    a.interp.get(made)?.axes().last()?.for_each_atom(&mut |x| root = Some(x));
+    let root = root?;
+    let scores = g.node(core.scores);
+    let slot = scores.inputs.iter().position(|&i| i == Some(core.key))?;
+    let summed: Vec<AtomId> = {
+        let mut list = Vec::new();
+        let contracted = a
+            .interp
+            .effects
+            .iter()
+            .filter(|e| e.node == core.scores && e.input == slot && e.how == How::Contract && !atoms.is_spatial(&e.axis));
+        contracted.for_each(|e| e.axis.for_each_atom(&mut |x| list.push(x)));
+        list
+    };
+    let mut head_atoms: Vec<AtomId> = Vec::new();
+    let last = key.axes().len().checked_sub(1)?;
+    for (i, axis) in key.axes().iter().enumerate() {
+        let fused = scores.op_type == "Attention" || scores.op_type == "MultiHeadAttention";
+        axis.for_each_atom(&mut |x| {
+            if atoms.descends(x, root) && !summed.contains(&x) && !(fused && i == last) && !head_atoms.contains(&x) {
+                head_atoms.push(x);
+            }
+        });
+    }
+    let mut limits: Vec<AtomId> = summed.iter().copied().filter(|&x| atoms.descends(x, root)).collect();
+    limits.extend(&head_atoms);
+    if summed.is_empty() {
+        key.axes()[last].for_each_atom(&mut |x| {
+            if atoms.descends(x, root) {
+                limits.push(x);
+            }
+        });
+    }
+    let picks: Vec<(AtomId, i64)> = key.picked.iter().copied().filter(|(x, _)| atoms.descends(*x, root)).collect();
+    let mut by_head: BTreeMap<Vec<i64>, Vec<usize>> = BTreeMap::new();
+    'column: for j in 0..columns {
+        let at = |x: AtomId| coordinate(atoms, x, root, j as i64);
+        for &(x, want) in &picks {
+            if at(x)? != want {
+                continue 'column;
+            }
+        }
+        for &x in &limits {
+            let c = at(x)?;
+            if c < 0 || c >= atoms.symbols.known(&atoms.get(x).size)? {
+                continue 'column;
+            }
+        }
+        let head = head_atoms.iter().map(|&x| at(x)).collect::<Option<Vec<_>>>()?;
+        by_head.entry(head).or_default().push(j);
+    }
+    let mut heads: Vec<Vec<usize>> = by_head.into_values().collect();
+    if let [only] = &heads[..] {
+        let n = scores.int("kv_num_heads", scores.int("num_heads", 1));
+        heads = chunks(only.clone(), n)?;
+    }
+    let width = heads.first()?.len();
+    (width > 0 && heads.iter().all(|h| h.len() == width)).then_some(heads)
+}
+
+fn chunks(columns: Vec<usize>, heads: i64) -> Option<Vec<Vec<usize>>> {
+    let heads = usize::try_from(heads).ok().filter(|&h| h > 0 && columns.len().is_multiple_of(h))?;
+    Some(columns.chunks(columns.len() / heads).map(<[usize]>::to_vec).collect())
+}
+
+/// Position within `atom` of element `j` of `root`.
+fn coordinate(atoms: &Atoms, atom: AtomId, root: AtomId, j: i64) -> Option<i64> {
+    if atom == root {
+        return Some(j);
+    }
+    let size = |x: AtomId| atoms.symbols.known(&atoms.get(x).size);
+    match &atoms.get(atom).origin {
+        Origin::Major(p) => {
+            let minor = size(*p)? / size(atom)?.max(1);
+            Some(coordinate(atoms, *p, root, j)?.div_euclid(minor.max(1)))
+        }
+        Origin::Minor(p) => Some(coordinate(atoms, *p, root, j)?.rem_euclid(size(atom)?.max(1))),
+        Origin::Slice { of, start } => Some(coordinate(atoms, *of, root, j)? - atoms.symbols.known(start)?),
+        Origin::Root | Origin::Permuted(_) => None,
+    }
+}

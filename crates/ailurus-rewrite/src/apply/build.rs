@@ -1,0 +1,206 @@
+//! Small helpers to add nodes.
+
+use crate::{error::Error, layout::Layout, plan::Plan};
+use ailurus_onnx::{Attribute, DataType, Dim, GraphEdit, NodeId, NodeSpec, Tensor, TensorType, ValueId};
+use std::collections::HashMap;
+
+/// An edit in progress, with names under `ailurus/<layer>/`.
+pub struct Build {
+    pub edit: GraphEdit,
+    layer: usize,
+    opset: i64,
+    original: usize,
+    constants: HashMap<Vec<i64>, ValueId>,
+    loose: Vec<ValueId>,
+}
+
+impl Build {
+    pub fn new(edit: GraphEdit, layer: usize) -> Self {
+        let (opset, original) = (edit.model().opset(), edit.graph().node_capacity());
+        Self { edit, layer, opset, original, constants: HashMap::new(), loose: Vec::new() }
+    }
+
+    /// Value of the original model.
+    pub fn value(&self, name: &str) -> Result<ValueId, Error> {
+        self.edit.graph().find(name).ok_or_else(|| Error::Foreign { what: "the value", name: name.to_owned() })
+    }
+
+    /// Node of the original model, by first output.
+    pub fn node(&self, name: &str) -> Result<NodeId, Error> {
+        let v = self.value(name)?;
+        let producer = self.edit.graph().producer(v);
+        producer.map(|(n, _)| n).ok_or_else(|| Error::Foreign { what: "the node behind", name: name.to_owned() })
+    }
+
+    /// True for nodes that were there before the edit.
+    pub fn is_original(&self, n: NodeId) -> bool {
+        n.index() < self.original
+    }
+
+    /// A fresh name `ailurus/<layer>/<what>`.
+    pub fn name(&mut self, what: &str) -> String {
+        self.edit.fresh_name(&format!("ailurus/{}/{what}", self.layer))
+    }
+
+    /// Adds a standard operator with one output.
+    pub fn op(
+        &mut self,
+        what: &str,
+        op: &str,
+        inputs: &[ValueId],
+        attributes: &[(&str, Attribute)],
+        ty: Option<TensorType>,
+    ) -> Result<ValueId, Error> {
+        let name = self.name(what);
+        let mut spec = NodeSpec::new(op, inputs.iter().copied()).name(name.clone()).output(name, ty);
+        for (k, v) in attributes {
+            spec = spec.attribute(*k, v.clone());
+        }
+        Ok(self.edit.add(spec)?)
+    }
+
+    /// A constant list of integers; equal lists share one initializer.
+    pub fn ints(&mut self, list: &[i64]) -> Result<ValueId, Error> {
+        if let Some(&v) = self.constants.get(list) {
+            return Ok(v);
+        }
+        let name = self.name("ints");
+        let v = self.edit.add_initializer(Tensor::from_i64(name, &[list.len() as i64], list))?;
+        self.constants.insert(list.to_vec(), v);
+        Ok(v)
+    }
+
+    /// A constant integer.
+    pub fn int(&mut self, n: i64) -> Result<ValueId, Error> {
+        let name = self.name("int");
+        Ok(self.edit.add_initializer(Tensor::from_i64(name, &[], &[n]))?)
+    }
+
+    pub fn transpose(&mut self, what: &str, v: ValueId, perm: &[i64], ty: Option<TensorType>) -> Result<ValueId, Error> {
+        self.op(what, "Transpose", &[v], &[("perm", Attribute::Ints(perm.to_vec()))], ty)
+    }
+
+    pub fn reshape(&mut self, what: &str, v: ValueId, dims: &[i64], ty: Option<TensorType>) -> Result<ValueId, Error> {
+        let shape = self.ints(dims)?;
+        self.op(what, "Reshape", &[v, shape], &[], ty)
+    }
+
+    /// `Squeeze` or `Unsqueeze`: axes were an attribute before opset 13.
+    pub fn with_axes(&mut self, what: &str, op: &str, v: ValueId, axes: &[i64], ty: Option<TensorType>) -> Result<ValueId, Error> {
+        if self.opset < 13 {
+            return self.op(what, op, &[v], &[("axes", Attribute::Ints(axes.to_vec()))], ty);
+        }
+        let axes = self.ints(axes)?;
+        self.op(what, op, &[v, axes], &[], ty)
+    }
+
+    /// A stream in the operators' layout `[B, T, C]`; `tokens` is their number here, when static.
+    pub fn to_canonical(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
+        let ty = Some(shape.ty());
+        match layout {
+            Layout::BatchTokenChannel => Ok(v),
+            Layout::TokenBatchChannel => self.transpose(what, v, &[1, 0, 2], ty),
+            Layout::TokenChannel => self.with_axes(what, "Unsqueeze", v, &[0], ty),
+            Layout::Flat => {
+                let (t, c) = shape.fixed()?;
+                self.reshape(what, v, &[-1, t, c], ty)
+            }
+        }
+    }
+
+    /// Back to the stream's own layout.
+    pub fn from_canonical(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
+        let dim = shape.dims();
+        match layout {
+            Layout::BatchTokenChannel => Ok(v),
+            Layout::TokenBatchChannel => {
+                let ty = shape.typed(vec![dim[1].clone(), dim[0].clone(), dim[2].clone()]);
+                self.transpose(what, v, &[1, 0, 2], Some(ty))
+            }
+            Layout::TokenChannel => {
+                let ty = shape.typed(dim[1..].to_vec());
+                self.with_axes(what, "Squeeze", v, &[0], Some(ty))
+            }
+            Layout::Flat => {
+                let (_, c) = shape.fixed()?;
+                let ty = shape.typed(vec![Dim::Unknown, dim[2].clone()]);
+                self.reshape(what, v, &[-1, c], Some(ty))
+            }
+        }
+    }
+
+    /// A value that an edit may have left without users.
+    pub fn loosen(&mut self, v: ValueId) {
+        self.loose.push(v);
+    }
+
+    /// Removes what the edits left without users.
+    pub fn sweep(&mut self) -> Result<(), Error> {
+        while let Some(v) = self.loose.pop() {
+            let g = self.edit.graph();
+            let Some((n, _)) = g.producer(v) else { continue };
+            let dead = g.node(n).outputs.iter().flatten().all(|&o| g.uses(o).is_empty());
+            if dead {
+                let node = g.node(n);
+                let inputs: Vec<ValueId> = node.inputs.iter().flatten().chain(&node.captures).copied().collect();
+                self.edit.remove_node(n)?;
+                self.loose.extend(inputs);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shape and type of a stream in the operators' layout.
+#[derive(Clone)]
+pub struct StreamShape {
+    pub dtype: DataType,
+    /// Batch, static or symbolic.
+    pub batch: Dim,
+    /// Tokens, when static.
+    pub tokens: Option<i64>,
+    /// What to call a symbolic number of tokens.
+    pub symbol: &'static str,
+    /// Channels, when static.
+    pub channels: Option<i64>,
+}
+
+impl StreamShape {
+    /// The full stream at the cut.
+    pub fn full(plan: &Plan) -> Self {
+        Self {
+            dtype: DataType::from_onnx(plan.cut.dtype),
+            batch: plan.cut.batch.map_or_else(|| Dim::Param("ailurus_batch".into()), Dim::Value),
+            tokens: plan.tokens.sequence().map(|t| t as i64),
+            symbol: "ailurus_tokens",
+            channels: plan.cut.channels,
+        }
+    }
+
+    /// The merged stream.
+    pub fn merged(plan: &Plan) -> Self {
+        Self { tokens: plan.tokens.rows().map(|t| t as i64), symbol: "ailurus_rows", ..Self::full(plan) }
+    }
+
+    fn fixed(&self) -> Result<(i64, i64), Error> {
+        self.tokens.zip(self.channels).ok_or_else(|| Error::Plan("a flattened stream needs static sizes".into()))
+    }
+
+    pub fn dims(&self) -> Vec<Dim> {
+        let tokens = self.tokens.map_or_else(|| Dim::Param(self.symbol.into()), Dim::Value);
+        vec![self.batch.clone(), tokens, self.channels.map_or(Dim::Unknown, Dim::Value)]
+    }
+
+    pub fn typed(&self, dims: Vec<Dim>) -> TensorType {
+        TensorType { dtype: self.dtype, shape: Some(dims) }
+    }
+
+    pub fn ty(&self) -> TensorType {
+        self.typed(self.dims())
+    }
+
+    /// The first two dimensions, with another element type: index, anchor and size.
+    pub fn rows(&self, dtype: DataType) -> TensorType {
+        TensorType { dtype, shape: Some(self.dims()[..2].to_vec()) }
+    }
+}

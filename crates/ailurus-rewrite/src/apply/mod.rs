@@ -1,0 +1,88 @@
+//! Carries a plan out: one small pass per kind of change.
+
+mod build;
+mod cluster;
+mod declare;
+mod gather;
+mod metric;
+mod operands;
+mod unfold;
+
+use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan};
+use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
+pub use cluster::parameters;
+
+use build::Build;
+use std::collections::HashSet;
+
+/// Values the passes hand to each other.
+#[derive(Clone, Copy)]
+struct Clusters {
+    /// Row of each token: i32 `[B, T]`.
+    index: ValueId,
+    /// Representative of each row: i32 `[B, R]`.
+    anchor: ValueId,
+    /// The full stream at the cut, `[B, T, C]`.
+    base: ValueId,
+    /// Its merged form, `[B, R, C]`.
+    start: ValueId,
+}
+
+/// Applies a plan to the model it was made for.
+///
+/// # Errors
+/// When the plan does not fit the model.
+pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
+    let span = tracing::debug_span!("apply", layer = plan.layer);
+    let _guard = span.enter();
+    if plan.format != crate::plan::FORMAT {
+        return Err(Error::Plan(format!("it has format {}, this version reads {}", plan.format, crate::plan::FORMAT)));
+    }
+    let mut b = Build::new(GraphEdit::new(model.clone()), plan.layer);
+    // Names are looked up before anything is renamed.
+    let targets = Targets::resolve(&b, plan)?;
+    let clusters = cluster::insert(&mut b, plan, &targets)?;
+    operands::rewrite(&mut b, plan, &targets, &clusters)?;
+    gather::tables(&mut b, plan, &targets, &clusters)?;
+    unfold::insert(&mut b, plan, &targets, &clusters)?;
+    declare::shapes(&mut b, plan, &targets)?;
+    b.sweep()?;
+    let mut edit = b.edit;
+    match emit {
+        Emit::Function => bodies::add(&mut edit, plan)?,
+        Emit::Inline => {
+            bodies::add(&mut edit, plan)?;
+            edit.inline_functions(DOMAIN)?;
+        }
+        Emit::Custom => edit.import_opset(DOMAIN, 1),
+    }
+    edit.set_metadata("ailurus.version", env!("CARGO_PKG_VERSION"));
+    let json = serde_json::to_string(plan).map_err(|e| Error::Plan(e.to_string()))?;
+    edit.set_metadata("ailurus.plan", &json);
+    Ok(edit.finish()?)
+}
+
+/// Everything a plan names, as ids.
+struct Targets {
+    cut: ValueId,
+    region: HashSet<NodeId>,
+    operands: Vec<NodeId>,
+    gathers: Vec<NodeId>,
+    unfolds: Vec<ValueId>,
+    reroutes: Vec<ValueId>,
+    shapes: Vec<ValueId>,
+}
+
+impl Targets {
+    fn resolve(b: &Build, plan: &Plan) -> Result<Self, Error> {
+        Ok(Self {
+            cut: b.value(&plan.cut.value)?,
+            region: plan.region.iter().map(|n| b.node(n)).collect::<Result<_, _>>()?,
+            operands: plan.operands.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
+            gathers: plan.gathers.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
+            unfolds: plan.unfolds.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
+            reroutes: plan.reroutes.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
+            shapes: plan.shapes.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! Re-writes shape operands. Constants are never edited in place: they may be shared.
+
+use super::{Clusters, Targets, build::Build};
+use crate::{
+    error::Error,
+    plan::{DimSpec, OperandEdit, Plan},
+};
+use ailurus_onnx::{Attribute, NodeId, ValueId};
+
+pub fn rewrite(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
+    for (edit, &node) in plan.operands.iter().zip(&targets.operands) {
+        let old = b.edit.graph().node(node).input(edit.input);
+        let literal: Option<Vec<i64>> =
+            edit.dims.iter().map(|d| if let DimSpec::Number(n) = d { Some(*n) } else { None }).collect();
+        let new = match literal {
+            Some(list) => b.ints(&list)?,
+            None => assemble(b, plan, node, edit, clusters)?,
+        };
+        b.edit.set_input(node, edit.input, Some(new))?;
+        if let Some(v) = old {
+            b.loosen(v);
+        }
+    }
+    Ok(())
+}
+
+/// An operand with parts that are known only at run time.
+fn assemble(b: &mut Build, plan: &Plan, node: NodeId, edit: &OperandEdit, clusters: &Clusters) -> Result<ValueId, Error> {
+    let old = b.edit.graph().node(node).input(edit.input);
+    let mut parts = Vec::with_capacity(edit.dims.len());
+    for (i, d) in edit.dims.iter().enumerate() {
+        parts.push(match *d {
+            DimSpec::Number(n) => b.ints(&[n])?,
+            DimSpec::Same => {
+                let old = old.ok_or_else(|| Error::Plan(format!("`{}` has no operand to keep parts of", edit.node)))?;
+                let at = b.ints(&[i as i64])?;
+                b.op("dim", "Gather", &[old, at], &[("axis", Attribute::Int(0))], None)?
+            }
+            DimSpec::Rows(n) => {
+                let rows = rows(b, clusters)?;
+                times(b, rows, n)?
+            }
+            DimSpec::Clusters(n) => {
+                let rows = rows(b, clusters)?;
+                let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;
+                let m = b.op("clusters", "Sub", &[rows, others], &[], None)?;
+                times(b, m, n)?
+            }
+        });
+    }
+    b.op("shape", "Concat", &parts, &[("axis", Attribute::Int(0))], None)
+}
+
+/// Rows of the reduced sequence: i64[1].
+fn rows(b: &mut Build, clusters: &Clusters) -> Result<ValueId, Error> {
+    let shape = b.op("anchor_shape", "Shape", &[clusters.anchor], &[], None)?;
+    let one = b.ints(&[1])?;
+    b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)
+}
+
+fn times(b: &mut Build, v: ValueId, n: i64) -> Result<ValueId, Error> {
+    if n == 1 {
+        return Ok(v);
+    }
+    let factor = b.ints(&[n])?;
+    b.op("dim", "Mul", &[v, factor], &[], None)
+}

@@ -1,0 +1,23 @@
+//! Plan and carry out the merging of tokens in ONNX vision transformers.
+//!
+//! [`plan()`] turns an analysis and [`Options`] into a [`Plan`]: plain data that can be printed, saved, edited and replayed.
+//! [`apply()`] carries a plan out on a model. Everything between is a small pass in [`mod@apply`].
+
+pub mod apply;
+mod bodies;
+mod error;
+pub mod layout;
+mod metric;
+pub mod options;
+pub mod plan;
+mod planner;
+mod simulate;
+
+pub use apply::apply;
+pub use error::Error;
+pub use options::{Emit, Metric, Options, UnfoldMode};
+pub use plan::Plan;
+pub use planner::plan;
+
+/// Operator domain of everything this project adds to a graph.
+pub const DOMAIN: &str = "ai.ailurus";

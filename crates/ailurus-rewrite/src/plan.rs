@@ -1,0 +1,264 @@
+//! A plan: every change to a model, as plain data.
+
+use crate::{
+    layout::Layout,
+    options::{Keep, UnfoldMode},
+};
+use serde::{Deserialize, Serialize};
+
+/// Version of the plan format.
+pub const FORMAT: u32 = 1;
+
+/// What will be done to a model. Values are named as in the model; nodes by their first output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format version.
+    pub format: u32,
+    /// Blocks that run on all tokens.
+    pub layer: usize,
+    /// Blocks of the trunk.
+    pub blocks: usize,
+    /// Tokens and clusters.
+    pub tokens: TokenPlan,
+    /// Clustering.
+    pub cluster: ClusterPlan,
+    /// The cut.
+    pub cut: Cut,
+    /// What distances are measured on.
+    pub metric: MetricPlan,
+    /// Nodes that run on fewer tokens, by first output.
+    pub region: Vec<String>,
+    /// Shape operands to re-write.
+    pub operands: Vec<OperandEdit>,
+    /// Tables and masks to gather by representative token.
+    pub gathers: Vec<GatherEdit>,
+    /// Where the full grid is made again.
+    pub unfolds: Vec<UnfoldEdit>,
+    /// Shapes read inside the region that users behind it take for those of the full grid.
+    pub reroutes: Vec<Reroute>,
+    /// New shapes of tensors inside the region.
+    pub shapes: Vec<ShapeEdit>,
+    /// Operations before and after.
+    pub flops: Flops,
+    /// Things the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Tokens and clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenPlan {
+    /// Tokens before the patches.
+    pub prefix: usize,
+    /// Tokens behind them.
+    pub suffix: usize,
+    /// Rows and columns of the patch grid; `None` when computed at run time.
+    pub grid: Option<(usize, usize)>,
+    /// Number of patches, when static.
+    pub patches: Option<usize>,
+    /// Number of clusters asked for.
+    pub keep: Keep,
+    /// Number of clusters, when static.
+    pub clusters: Option<usize>,
+}
+
+impl TokenPlan {
+    /// Rows of the reduced sequence, when static.
+    pub fn rows(&self) -> Option<usize> {
+        Some(self.prefix + self.clusters? + self.suffix)
+    }
+
+    /// Tokens of the full sequence, when static.
+    pub fn sequence(&self) -> Option<usize> {
+        Some(self.prefix + self.patches? + self.suffix)
+    }
+}
+
+/// Parameters of `AilurusDensityPeaks`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// k
+    pub neighbors: usize,
+    /// λ
+    pub window: usize,
+    /// α
+    pub spatial_mix: f32,
+}
+
+/// The cut: a value of the residual stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Value.
+    pub value: String,
+    /// Its layout.
+    pub layout: Layout,
+    /// Batch, when static.
+    pub batch: Option<i64>,
+    /// Channels of the stream, when static.
+    pub channels: Option<i64>,
+    /// Element type of the stream, as numbered in `TensorProto.DataType`.
+    pub dtype: i32,
+    /// Value whose axes `rows` and `columns` are the grid, where that is computed at run time.
+    pub grid_source: Option<GridSource>,
+}
+
+/// Where the grid can be read at run time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GridSource {
+    /// Value.
+    pub value: String,
+    /// Axis that counts rows.
+    pub rows: usize,
+    /// Axis that counts columns.
+    pub columns: usize,
+}
+
+/// What distances are measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricPlan {
+    /// The stream.
+    Stream,
+    /// Head-mean keys of the next block.
+    Keys(KeysPlan),
+}
+
+/// How head-mean keys are computed from the full stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeysPlan {
+    /// What the next block projects to keys.
+    pub input: String,
+    /// Layout of that value.
+    pub layout: Layout,
+    /// Nodes from the cut to that value, by first output: they run on the full stream, too.
+    pub path: Vec<String>,
+    /// Weights.
+    pub weight: String,
+    /// Weights are stored `[out, in]`.
+    pub transposed: bool,
+    /// Bias over all columns.
+    pub bias: Option<String>,
+    /// Columns by head.
+    pub heads: Vec<Vec<usize>>,
+}
+
+/// One element of a shape operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DimSpec {
+    /// This number.
+    Number(i64),
+    /// The element the operand has there now.
+    Same,
+    /// The number of rows of the reduced sequence, times this, known only at run time.
+    Rows(i64),
+    /// The number of clusters, times this, known only at run time.
+    Clusters(i64),
+}
+
+/// A shape operand to re-write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperandEdit {
+    /// Node.
+    pub node: String,
+    /// Input position.
+    pub input: usize,
+    /// Elements of the new operand.
+    pub dims: Vec<DimSpec>,
+}
+
+/// Which tokens a table has a row for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coverage {
+    /// Every token.
+    Sequence,
+    /// Patches only.
+    Patches,
+}
+
+/// A table or mask to gather by representative token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GatherEdit {
+    /// Node.
+    pub node: String,
+    /// Input position.
+    pub input: usize,
+    /// Axes with a row per token, ascending.
+    pub axes: Vec<usize>,
+    /// Which tokens.
+    pub coverage: Coverage,
+    /// Axis of the table that is the batch, when it has one of any size (it grows from 1 to the batch).
+    pub batch: Option<usize>,
+    /// Rank of the table.
+    pub rank: usize,
+}
+
+/// A value to unfold for its users behind the region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnfoldEdit {
+    /// Value.
+    pub value: String,
+    /// Its layout.
+    pub layout: Layout,
+    /// Its channels, when static.
+    pub channels: Option<i64>,
+    /// How.
+    pub mode: UnfoldMode,
+}
+
+/// A shape read inside the region that is meant for the full grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reroute {
+    /// Value computed inside the region.
+    pub value: String,
+    /// What users behind the region read instead: the same numbers as before.
+    pub elements: Vec<i64>,
+    /// It is a single number, not a list.
+    pub scalar: bool,
+}
+
+/// New declared shape of a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShapeEdit {
+    /// Value.
+    pub value: String,
+    /// Dimensions: numbers, or expressions for people.
+    pub dims: Vec<DimText>,
+    /// Element type, as numbered in `TensorProto.DataType`; 0 where it could not be worked out.
+    pub dtype: i32,
+}
+
+/// A dimension in a declared shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DimText {
+    /// static
+    Number(i64),
+    /// symbolic
+    Text(String),
+}
+
+/// Operations (multiplications and additions) of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flops {
+    /// Original.
+    pub before: f64,
+    /// Rewritten.
+    pub after: f64,
+}
+
+impl Plan {
+    /// Channels of the metric.
+    pub(crate) fn metric_width(&self) -> Result<usize, crate::Error> {
+        let width = match &self.metric {
+            MetricPlan::Stream => self.cut.channels.and_then(|c| usize::try_from(c).ok()),
+            MetricPlan::Keys(k) => k.heads.first().map(Vec::len),
+        };
+        width.filter(|&w| w > 0).ok_or_else(|| crate::Error::Plan("the number of channels of the metric is not known".into()))
+    }
+
+    /// What the operation count promises: `before / after`.
+    pub fn promise(&self) -> f64 {
+        self.flops.before / self.flops.after.max(1.0)
+    }
+}
