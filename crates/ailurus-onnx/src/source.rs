@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io,
     ops::Range,
-    os::unix::fs::FileExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -129,9 +128,16 @@ impl Source {
         }
         let len = usize::try_from(length).map_err(|_| Error::payload(tensor, "too large for this machine"))?;
         let mut bytes = vec![0; len];
-        file.read_exact_at(&mut bytes, offset).map_err(fail)?;
+        read_at(&file, &mut bytes, offset).map_err(fail)?;
         Ok(bytes)
     }
+}
+
+/// Reads exactly as many bytes as fit, from a position of a file.
+pub fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use io::{Read, Seek};
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
 }
 
 /// Refuses locations that could leave the folder, whatever the platform the model was made on.

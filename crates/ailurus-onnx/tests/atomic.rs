@@ -58,6 +58,7 @@ fn an_existing_output_keeps_its_permissions() {
 
 /// The disk is simulated to be full by a limit on file sizes. The limit is one of the process and fails only writes
 /// beyond 1 MB, which no other test here does.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_the_old_output() {
     let dir = tempfile::tempdir().unwrap();

@@ -140,6 +140,16 @@ fn gathered_in_one_file() {
 }
 
 #[test]
+fn moved_into_the_model() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let input = write_sample(from.path());
+    let out = to.path().join("out.onnx");
+    Model::load(&input).unwrap().write(&out, &options(ExternalData::Inline)).unwrap();
+    assert_eq!(files(to.path()), ["out.onnx"]);
+    check(&Model::load(&out).unwrap());
+}
+
+#[test]
 fn gathering_never_overwrites_what_the_model_reads() {
     let dir = tempfile::tempdir().unwrap();
     let input = write_sample(dir.path());

@@ -2,7 +2,7 @@
 
 use super::rope::Rope;
 use super::splice::Splicer;
-use crate::decode::decode_value_info;
+use crate::decode::{decode_tensor, decode_value_info};
 use crate::error::{Error, Result};
 use crate::wire::{Fields, Kind, put_f32, put_int};
 use crate::{Attribute, Dim, Node, OpsetImport, Storage, Tensor, TensorType};
@@ -32,6 +32,7 @@ impl Splicer<'_> {
         out.int(2, tensor.dtype.to_onnx().into());
         out.text_if(8, &tensor.name);
         let placed = self.places.find(&tensor.storage)?;
+        let embedded = self.places.embedded(tensor);
         match placed.as_ref().unwrap_or(&tensor.storage) {
             Storage::Memory(bytes) if bytes.len() > 4096 => out.shared(9, bytes),
             Storage::Memory(bytes) => out.bytes(9, bytes),
@@ -41,7 +42,10 @@ impl Splicer<'_> {
                 }
                 out.source_field(9, range.start as usize..range.end as usize);
             }
-            Storage::External { location, offset, length } => put_external(&mut out, location, *offset, *length),
+            Storage::External { location, offset, length } => match embedded {
+                Some(external) => out.external_field(9, external),
+                None => put_external(&mut out, location, *offset, *length),
+            },
             Storage::Strings(strings) => strings.iter().for_each(|s| out.bytes(6, s)),
             Storage::Absent => {}
         }
@@ -51,12 +55,21 @@ impl Splicer<'_> {
         Ok(out)
     }
 
-    /// The original `TensorProto` with its payload in an external file.
-    pub fn moved_tensor(&self, original: Range<usize>, location: &str, offset: u64, length: u64) -> Result<Rope> {
+    /// The original `TensorProto` with its payload elsewhere; `None` when it stays.
+    pub fn moved_tensor(&self, original: Range<usize>) -> Result<Option<Rope>> {
+        let tensor = decode_tensor(self.data, original.clone())?;
+        let embedded = self.places.embedded(&tensor);
+        let placed = self.places.find(&tensor.storage)?;
         let mut out = Rope::default();
         self.keep(original, &mut out, |number| !matches!(number, 4..=7 | 9..=11 | 13 | 14))?;
-        put_external(&mut out, location, offset, length);
-        Ok(out)
+        match (embedded, placed) {
+            (Some(external), _) => out.external_field(9, external),
+            (None, Some(Storage::External { location, offset, length })) => {
+                put_external(&mut out, &location, offset, length);
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(out))
     }
 
     /// Copies the fields of a message that `wanted` admits.

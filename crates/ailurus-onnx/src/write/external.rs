@@ -82,6 +82,13 @@ impl<'a> Plan<'a> {
             (ExternalData::Keep, None) => Ok(()),
             (ExternalData::Keep | ExternalData::Copy, Some(from)) if from == self.folder => Ok(()),
             (ExternalData::Keep, Some(from)) => self.refer(&from),
+            (ExternalData::Inline, _) => {
+                for ((location, offset, length), tensor) in &self.tensors {
+                    self.check(tensor, location, *offset, *length)?;
+                }
+                self.places.embed();
+                Ok(())
+            }
             (ExternalData::Copy, _) => self.copy(),
             (ExternalData::Single, _) => self.gather(),
         }

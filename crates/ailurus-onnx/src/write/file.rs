@@ -1,13 +1,13 @@
 //! Files that appear complete or not at all.
 
+use super::in_kernel;
 use super::rope::{Piece, Rope};
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Source, read_at};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     ops::Range,
-    os::{fd::AsRawFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -69,11 +69,21 @@ impl Pending {
 
     /// Writes a rope.
     pub fn rope(&mut self, rope: &Rope, source: &Source) -> Result<()> {
+        // neighbours nearly always lie in the same file
+        let mut opened: Option<(String, File)> = None;
         for piece in &rope.pieces {
             match piece {
                 Piece::Bytes(bytes) => self.bytes(bytes)?,
                 Piece::Shared(bytes) => self.bytes(bytes)?,
                 Piece::Source(range) => self.range(source, range.clone())?,
+                Piece::External(e) => {
+                    if opened.as_ref().is_none_or(|(location, _)| *location != e.location) {
+                        opened = Some((e.location.clone(), source.open_external(&e.tensor, &e.location)?.1));
+                    }
+                    if let Some((_, file)) = &opened {
+                        self.external(file, e.offset, e.length)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -112,7 +122,7 @@ impl Pending {
         let mut buffer = vec![0; BUFFER.min((length - done) as usize)];
         while done < length {
             let part = &mut buffer[..BUFFER.min((length - done) as usize)];
-            file.read_exact_at(part, offset + done).map_err(|e| self.failed("copy external data to", e))?;
+            read_at(file, part, offset + done).map_err(|e| self.failed("copy external data to", e))?;
             done += part.len() as u64;
             self.bytes(part)?;
         }
@@ -131,36 +141,7 @@ impl Pending {
     /// Copies inside the kernel as far as it goes; the caller writes the rest.
     fn copy_from(&mut self, file: &File, offset: u64, length: u64) -> Result<u64> {
         self.flush()?;
-        let mut done = 0u64;
-        while done < length {
-            let Ok(mut from) = libc::off64_t::try_from(offset + done) else { break };
-            let part = (length - done).min(1 << 30) as usize;
-            // SAFETY: both descriptors are open files owned by `file` and `self`, and `from` outlives the call.
-            let copied = unsafe {
-                libc::copy_file_range(file.as_raw_fd(), &mut from, self.file.as_raw_fd(), std::ptr::null_mut(), part, 0)
-            };
-            match copied {
-                1.. => done += copied as u64,
-                0 => break,
-                _ => {
-                    let error = io::Error::last_os_error();
-                    match error.raw_os_error() {
-                        Some(libc::EINTR) => {}
-                        // other file systems, old kernels, sandboxes: copy by hand
-                        Some(
-                            libc::EXDEV
-                            | libc::EINVAL
-                            | libc::ENOSYS
-                            | libc::EOPNOTSUPP
-                            | libc::EPERM
-                            | libc::EBADF
-                            | libc::ETXTBSY,
-                        ) => break,
-                        _ => return Err(self.failed("write", error)),
-                    }
-                }
-            }
-        }
+        let done = in_kernel::copy(file, offset, &self.file, length).map_err(|e| self.failed("write", e))?;
         self.written += done;
         Ok(done)
     }

@@ -4,6 +4,7 @@ mod encode;
 mod external;
 mod file;
 mod graph;
+mod in_kernel;
 mod places;
 mod rope;
 mod splice;
@@ -30,6 +31,8 @@ pub enum ExternalData {
     Copy,
     /// The tensors are gathered in one file `<output>.data`, aligned for memory mapping.
     Single,
+    /// The tensors move into the model file, which must stay under 2 GB.
+    Inline,
 }
 
 /// How to write a model.
@@ -114,6 +117,9 @@ impl Model {
                 Piece::Bytes(bytes) => out.extend_from_slice(bytes),
                 Piece::Shared(bytes) => out.extend_from_slice(bytes),
                 Piece::Source(range) => out.extend_from_slice(&self.source.data()[range.clone()]),
+                Piece::External(e) => {
+                    out.extend(self.source.read_external(&e.tensor, &e.location, e.offset, e.length)?);
+                }
             }
         }
         Ok(out)

@@ -1,5 +1,6 @@
 //! Where payloads go that do not stay where they are.
 
+use super::rope::External;
 use super::splice::unplaced;
 use crate::error::Result;
 use crate::{Attribute, Graph, Model, Storage, Tensor};
@@ -12,18 +13,36 @@ pub struct Places {
     inline: HashMap<u64, Storage>,
     /// External data moves as a whole: a tensor without new place is an error.
     complete: bool,
+    /// External data moves into the model file.
+    embed: bool,
 }
 
 impl Places {
     /// True when everything stays.
     pub fn is_empty(&self) -> bool {
-        !self.complete && self.inline.is_empty()
+        !self.complete && !self.embed && self.inline.is_empty()
     }
 
     /// Moves an external payload.
     pub fn move_external(&mut self, key: (String, u64, u64), to: Storage) {
         self.complete = true;
         self.external.insert(key, to);
+    }
+
+    /// Moves all external payloads into the model file.
+    pub fn embed(&mut self) {
+        self.embed = true;
+    }
+
+    /// The payload to put into the model file for an external one, if it is to move there.
+    pub fn embedded(&self, tensor: &Tensor) -> Option<External> {
+        match &tensor.storage {
+            Storage::External { location, offset, length } if self.embed => {
+                let (tensor, location) = (tensor.name.clone(), location.clone());
+                Some(External { tensor, location, offset: *offset, length: *length })
+            }
+            _ => None,
+        }
     }
 
     /// Moves a payload of the model file out of it.

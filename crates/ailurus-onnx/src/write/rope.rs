@@ -12,6 +12,21 @@ pub enum Piece {
     Shared(Arc<[u8]>),
     /// A range of the source.
     Source(Range<usize>),
+    /// A range of an external data file.
+    External(External),
+}
+
+/// A range of an external data file of the source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct External {
+    /// Tensor, for messages.
+    pub tensor: String,
+    /// File, relative to the model's folder.
+    pub location: String,
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
 }
 
 /// A sequence of pieces.
@@ -87,6 +102,13 @@ impl Rope {
         self.source(range);
     }
 
+    /// Appends a byte string field whose content is a range of an external data file.
+    pub fn external_field(&mut self, number: u32, external: External) {
+        self.header(number, external.length);
+        self.len += external.length;
+        self.pieces.push(Piece::External(external));
+    }
+
     /// Appends a message field.
     pub fn message(&mut self, number: u32, message: Rope) {
         self.header(number, message.len);
@@ -102,6 +124,10 @@ impl Rope {
                 Piece::Shared(bytes) => {
                     self.len += bytes.len() as u64;
                     self.pieces.push(Piece::Shared(bytes));
+                }
+                Piece::External(external) => {
+                    self.len += external.length;
+                    self.pieces.push(Piece::External(external));
                 }
             }
         }

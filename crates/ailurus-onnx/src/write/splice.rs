@@ -4,11 +4,10 @@ use super::encode::{opset, pair};
 use super::graph::GraphWriter;
 use super::places::Places;
 use super::rope::Rope;
-use crate::decode::decode_tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Entry, What};
 use crate::wire::{self, Fields, Kind};
-use crate::{Graph, Model, Node, OpsetImport, Storage, ValueId};
+use crate::{Graph, Model, Node, OpsetImport, ValueId};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -172,13 +171,7 @@ impl<'a> Splicer<'a> {
             return Ok(None);
         }
         if kind == Kind::Tensor {
-            let tensor = decode_tensor(self.data, body.clone())?;
-            return match self.places.find(&tensor.storage)? {
-                Some(Storage::External { location, offset, length }) => {
-                    self.moved_tensor(body, &location, offset, length).map(Some)
-                }
-                _ => Ok(None),
-            };
+            return self.moved_tensor(body);
         }
         let (mut out, mut changed) = (Rope::default(), false);
         for field in Fields::new(self.data, body) {
