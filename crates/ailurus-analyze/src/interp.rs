@@ -160,7 +160,9 @@ impl<'m> Interp<'m> {
     pub fn step(&mut self, id: NodeId, node: &Node, inputs: Vec<Option<Abs>>) -> Outcome {
         let activation = inputs.iter().flatten().any(|a| a.activation)
             || node.captures.iter().any(|&v| self.get(v).is_some_and(|a| a.activation));
-        let mut picked: Vec<_> = inputs.iter().flatten().flat_map(|a| a.picked.iter().copied()).collect();
+        // Numbers read off a shape do not carry what was picked of the tensor whose shape it was.
+        let data = inputs.iter().flatten().filter(|a| a.activation);
+        let mut picked: Vec<_> = data.flat_map(|a| a.picked.iter().copied()).collect();
         self.atoms.take_picked();
         let mut ctx = Ctx {
             model: self.model,
@@ -191,7 +193,7 @@ impl<'m> Interp<'m> {
             .into_iter()
             .map(|mut a| {
                 a.activation |= activation && a.elements.is_none();
-                if !forgets {
+                if !forgets && a.activation {
                     a.picked.extend_from_slice(&picked);
                     a.picked.sort_unstable();
                     a.picked.dedup();

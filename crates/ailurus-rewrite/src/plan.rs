@@ -187,8 +187,10 @@ pub struct GatherEdit {
     pub axes: Vec<usize>,
     /// Which tokens.
     pub coverage: Coverage,
-    /// Axis of the table that is the batch, when it has one of any size (it grows from 1 to the batch).
+    /// Axis of the table that is the batch, when it has one.
     pub batch: Option<usize>,
+    /// The batch axis has a row per image already; otherwise it is of size 1 or missing, and grows.
+    pub per_image: bool,
     /// Rank of the table.
     pub rank: usize,
 }

@@ -28,45 +28,83 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
     Ok(())
 }
 
-/// The table without batch axis, its rows picked, and the batch in front.
+/// The table with its rows picked, and the batch in front.
 fn gather(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &GatherEdit, table: ValueId) -> Result<ValueId, Error> {
-    let (mut v, mut rank, mut axes) = (table, edit.rank, edit.axes.clone());
-    if let Some(batch) = edit.batch {
-        v = b.with_axes("table", "Squeeze", v, &[batch as i64], None)?;
-        rank -= 1;
-        axes.iter_mut().filter(|a| **a > batch).for_each(|a| *a -= 1);
-    }
     let rows = representatives(b, plan, clusters, edit.coverage)?;
-    let picked = match axes[..] {
+    let (mut v, mut rank, mut axes) = (table, edit.rank, edit.axes.clone());
+    if edit.batch.is_some_and(|at| at != 0) {
+        return Err(Error::Plan("a table with its batch behind other axes".into()));
+    }
+    if edit.per_image {
+        return gather_per_image(b, edit, v, rows);
+    }
+    if edit.batch.is_some() {
+        v = b.with_axes("table", "Squeeze", v, &[0], None)?;
+        rank -= 1;
+        axes.iter_mut().for_each(|a| *a -= 1);
+    }
+    let (picked, at) = match axes[..] {
         // [.., T, ..] -> [.., B, R, ..]
-        [axis] => b.op("gathered", "Gather", &[v, rows], &[("axis", Attribute::Int(axis as i64))], None)?,
-        // [.., T, T] -> [.., B, R, R]: one gather over pairs of tokens
-        [first, second] if second == first + 1 && second + 1 == rank => pairs(b, v, rows, first, rank)?,
+        [axis] => (b.op("gathered", "Gather", &[v, rows], &[("axis", Attribute::Int(axis as i64))], None)?, axis),
+        // [.., T, T] -> [.., T·T] -> [.., B, R, R]: one gather over pairs of tokens
+        [first, second] if second == first + 1 && second + 1 == rank => {
+            let index = pairs(b, v, rows, rank)?;
+            let mut flat = vec![0i64; first];
+            flat.push(-1);
+            let table = b.reshape("table_pairs", v, &flat, None)?;
+            (b.op("gathered_pairs", "Gather", &[table, index], &[("axis", Attribute::Int(first as i64))], None)?, first)
+        }
         _ => return Err(Error::Plan(format!("the table at `{}` has its token axes apart", edit.node))),
     };
-    // The batch axis now stands where the first token axis stood.
-    let at = axes[0];
+    // The batch now stands where the first token axis stood.
+    if at == 0 {
+        return Ok(picked);
+    }
     let mut perm: Vec<i64> = (0..=rank as i64).collect();
     let batch = perm.remove(at);
     perm.insert(0, batch);
-    let front = if at == 0 { picked } else { b.transpose("gathered_rows", picked, &perm, None)? };
-    let lead = edit.batch.unwrap_or(0);
-    // Axes that the table lacked or had before the batch are broadcast.
-    Ok(if lead == 0 { front } else { return Err(Error::Plan("a table with its batch behind other axes".into())) })
+    b.transpose("gathered_rows", picked, &perm, None)
 }
 
-fn pairs(b: &mut Build, v: ValueId, rows: ValueId, first: usize, rank: usize) -> Result<ValueId, Error> {
-    let mut flat = vec![0i64; first];
-    flat.push(-1);
+/// A table `[B, .., T, ..]` or `[B, .., T, T]`: each image picks from its own rows.
+fn gather_per_image(b: &mut Build, edit: &GatherEdit, v: ValueId, rows: ValueId) -> Result<ValueId, Error> {
+    let rank = edit.rank;
+    let batched = [("batch_dims", Attribute::Int(1))];
+    match edit.axes[..] {
+        [axis] => {
+            let mut forth: Vec<i64> = (0..rank as i64).collect();
+            let token = forth.remove(axis);
+            forth.insert(1, token);
+            let moved = if axis == 1 { v } else { b.transpose("rows_first", v, &forth, None)? };
+            let index = b.with_axes("row_index", "Unsqueeze", rows, &[2], None)?;
+            let picked = b.op("gathered", "GatherND", &[moved, index], &batched, None)?;
+            let mut back: Vec<i64> = (0..rank as i64).collect();
+            let token = back.remove(1);
+            back.insert(axis, token);
+            if axis == 1 { Ok(picked) } else { b.transpose("gathered_rows", picked, &back, None) }
+        }
+        // [B, H, T, T] -> [B, T·T, H] -> [B, R, R, H] -> [B, H, R, R]
+        [2, 3] if rank == 4 => {
+            let index = pairs(b, v, rows, rank)?;
+            let index = b.with_axes("pair_index", "Unsqueeze", index, &[3], None)?;
+            let flat = b.reshape("table_pairs", v, &[0, 0, -1], None)?;
+            let moved = b.transpose("pairs_first", flat, &[0, 2, 1], None)?;
+            let picked = b.op("gathered_pairs", "GatherND", &[moved, index], &batched, None)?;
+            b.transpose("gathered_rows", picked, &[0, 3, 1, 2], None)
+        }
+        _ => Err(Error::Plan(format!("the table at `{}` has its token axes in an unusual place", edit.node))),
+    }
+}
+
+/// Positions of pairs of representatives in a flattened `T·T`: i64 `[B, R, R]`.
+fn pairs(b: &mut Build, v: ValueId, rows: ValueId, rank: usize) -> Result<ValueId, Error> {
     let shape = b.op("table_shape", "Shape", &[v], &[], None)?;
     let last = b.int(rank as i64 - 1)?;
     let tokens = b.op("table_tokens", "Gather", &[shape, last], &[("axis", Attribute::Int(0))], None)?;
-    let table = b.reshape("table_pairs", v, &flat, None)?;
     let across = b.with_axes("row_of_pair", "Unsqueeze", rows, &[2], None)?;
     let down = b.with_axes("column_of_pair", "Unsqueeze", rows, &[1], None)?;
     let scaled = b.op("pair_start", "Mul", &[across, tokens], &[], None)?;
-    let index = b.op("pairs", "Add", &[scaled, down], &[], None)?;
-    b.op("gathered_pairs", "Gather", &[table, index], &[("axis", Attribute::Int(first as i64))], None)
+    b.op("pairs", "Add", &[scaled, down], &[], None)
 }
 
 /// Position in the table of the token that stands for each row: i64 `[B, R]` or `[B, M]`.
