@@ -19,6 +19,7 @@ pub mod body;
 mod density_peaks;
 mod element;
 mod error;
+pub mod keys;
 mod merge;
 pub mod parallel;
 mod schema;

@@ -466,6 +466,7 @@ fn merge_and_unfold_bodies_equal_the_references() {
 #[ignore = "a measurement, not a test"]
 #[allow(clippy::print_stderr)]
 fn time_of_bodies() {
+    let threads = std::env::var("AILURUS_THREADS").map_or(2, |t| t.parse().unwrap());
     let mut random = Random(3);
     let mut cases = Vec::new();
     let mut names = Vec::new();
@@ -500,7 +501,7 @@ fn time_of_bodies() {
                 inputs,
                 outputs: vec![("index", "i32"), ("anchor", "i32"), ("size", "f32")],
                 repeat: 30,
-                threads: 2,
+                threads,
             });
             names.push(format!("DensityPeaks {grid:?} d {channels} {kind}"));
         }
@@ -533,7 +534,7 @@ fn time_of_bodies() {
                 inputs,
                 outputs,
                 repeat: 30,
-                threads: 2,
+                threads,
             });
             names.push(format!("{op} T {tokens} C {channels}"));
         };
@@ -557,8 +558,8 @@ fn time_of_bodies() {
     let Some(outcomes) = run(&cases) else { return };
     for (name, outcome) in names.iter().zip(outcomes) {
         match (outcome.ms, outcome.outputs) {
-            (Some((least, median)), _) => {
-                eprintln!("{name:48} min {least:7.2} ms, median {median:7.2} ms")
+            (Some((least, cpu)), _) => {
+                eprintln!("{name:48} min {least:7.2} ms, cpu {cpu:7.2} ms")
             }
             (None, outputs) => eprintln!("{name:48} {:?}", outputs.err()),
         }

@@ -1,8 +1,8 @@
 //! The definition of `AilurusMerge`.
 //!
-//! `y[b,r] = (Σ_{t : index[b,t] = r} x[b,t]) / max(size[b,r], 1)`, summed in f32 in ascending order of t, divided in f32,
-//! rounded to E once. The members' own count is not consulted: `size` says what the sum is divided by. A row without
-//! members (never made by `AilurusDensityPeaks`) is zero.
+//! `y[b,r] = (Σ_{t : index[b,t] = r} x[b,t]) / size[b,r]`, summed in f32 in ascending order of t, divided in f32, rounded
+//! to E once. `size[b,r]` is the number of members of row r, and every row has one, as `AilurusDensityPeaks` writes them;
+//! for other inputs a divisor below 1 counts as 1 here, and a body of standard operators may give anything.
 
 use super::{MergeDims, check};
 use crate::{Element, Result};

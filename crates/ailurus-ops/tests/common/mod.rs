@@ -86,7 +86,7 @@ pub struct Case {
     pub threads: usize,
 }
 
-/// What came out, or the runtime's error; and the least and the median time in ms if it was timed.
+/// What came out, or the runtime's error; and the least wall and processor times in ms if it was timed.
 pub struct Outcome {
     pub outputs: Result<Vec<Tensor>, String>,
     pub ms: Option<(f64, f64)>,
@@ -122,6 +122,9 @@ pub fn run(cases: &[Case]) -> Option<Vec<Outcome>> {
     );
     let list: Vec<Value> = cases.iter().map(encode).collect();
     std::fs::write(&request, serde_json::to_vec(&list).unwrap()).unwrap();
+    if let Some(copy) = std::env::var_os("AILURUS_KEEP_REQUEST") {
+        std::fs::copy(&request, copy).unwrap();
+    }
     let ran = Command::new(&python)
         .arg(&script)
         .arg(&request)
