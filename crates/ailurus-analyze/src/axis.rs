@@ -196,6 +196,11 @@ impl Atoms {
         axis
     }
 
+    /// New axis that takes the place of another one: it counts image positions when that one did.
+    pub fn axis_from(&mut self, from: &Axis, label: &str, size: Expr) -> Axis {
+        if self.is_spatial(from) { self.spatial_axis(label, size) } else { self.axis(label, size) }
+    }
+
     /// True when the axis counts image positions in any way.
     pub fn is_spatial(&self, axis: &Axis) -> bool {
         let mut found = false;
@@ -277,13 +282,14 @@ impl Atoms {
         }
         let mut scrambled = Vec::new();
         let rest: Run = left.into();
+        let mixed = Axis(vec![rest.clone()]);
         match to - from {
             0 => scrambled = rest,
             1 => {
                 let size = self.run_size(&rest);
                 match &targets[from] {
                     Target::Size(want) if !self.symbols.equal(&size, want) => {
-                        out[from] = Some(self.axis("reshaped", want.clone()));
+                        out[from] = Some(self.axis_from(&mixed, "reshaped", want.clone()));
                         scrambled = rest;
                     }
                     _ => out[from] = Some(self.tidy_run(rest)),
@@ -303,7 +309,7 @@ impl Atoms {
                             None => Expr::from(self.symbols.fresh("inferred", None)),
                         },
                     };
-                    out[i] = Some(self.axis("reshaped", size));
+                    out[i] = Some(self.axis_from(&mixed, "reshaped", size));
                 }
                 scrambled = rest;
             }

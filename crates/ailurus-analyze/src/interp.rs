@@ -164,6 +164,7 @@ impl<'m> Interp<'m> {
         let data = inputs.iter().flatten().filter(|a| a.activation);
         let mut picked: Vec<_> = data.flat_map(|a| a.picked.iter().copied()).collect();
         self.atoms.take_picked();
+        let condition = inputs.first().cloned().flatten();
         let mut ctx = Ctx {
             model: self.model,
             graph: &self.model.graph,
@@ -172,10 +173,19 @@ impl<'m> Interp<'m> {
             atoms: &mut self.atoms,
             effects: Vec::new(),
         };
-        let outputs = transfer::apply(&mut ctx);
+        let outputs = match node.op_type.as_str() {
+            "If" if node.domain.is_empty() => None,
+            _ => transfer::apply(&mut ctx),
+        };
         let effects =
             ctx.effects.drain(..).map(|(input, axis, how)| Effect { node: id, input, axis, how }).collect();
         picked.extend(self.atoms.take_picked());
+        let outputs = if node.op_type == "If" && node.domain.is_empty() {
+            let taken = branch_taken(node, condition.as_ref());
+            taken.and_then(|g| self.branch(g))
+        } else {
+            outputs
+        };
         // A projection makes new channels: what was picked before it says nothing about them.
         let forgets = picked.len() > 16 || matches!(node.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv");
         let count = node.outputs.len();
@@ -202,6 +212,31 @@ impl<'m> Interp<'m> {
             })
             .collect();
         Outcome { outputs, effects }
+    }
+
+    /// Interprets the branch of an `If` whose condition is known; outer values are read by name.
+    fn branch(&mut self, g: &Graph) -> Option<Vec<Abs>> {
+        let mut local: Vec<Option<Abs>> = vec![None; g.value_count()];
+        for v in g.value_ids() {
+            local[v.index()] = match g.initializer(v) {
+                Some(t) => Some(constant(self.model, &mut self.atoms, t, g.name_of(v))),
+                None => self.model.graph.find(g.name_of(v)).and_then(|outer| self.get(outer).cloned()),
+            };
+        }
+        for (_, node) in g.nodes() {
+            let inputs: Vec<Option<Abs>> = node.inputs.iter().map(|i| local[(*i)?.index()].clone()).collect();
+            let activation = inputs.iter().flatten().any(|a| a.activation);
+            let mut ctx =
+                Ctx { model: self.model, graph: g, node, inputs, atoms: &mut self.atoms, effects: Vec::new() };
+            let outputs = transfer::apply(&mut ctx)?;
+            for (slot, mut abs) in node.outputs.iter().zip(outputs) {
+                if let Some(v) = slot {
+                    abs.activation |= activation && abs.elements.is_none();
+                    local[v.index()] = Some(abs);
+                }
+            }
+        }
+        g.outputs().iter().map(|v| local[v.index()].clone()).collect()
     }
 
     /// An operator nobody understands: trust the declared shape for sizes, and nothing for meaning.
@@ -238,6 +273,12 @@ impl<'m> Interp<'m> {
     fn constant(&mut self, t: &Tensor, name: &str) -> Abs {
         constant(self.model, &mut self.atoms, t, name)
     }
+}
+
+/// The branch of an `If` that runs, when the condition is known.
+fn branch_taken<'n>(node: &'n Node, condition: Option<&Abs>) -> Option<&'n Graph> {
+    let name = if *condition?.constants()?.first()? != 0 { "then_branch" } else { "else_branch" };
+    node.attributes.get(name)?.graphs().first()
 }
 
 /// Abstract value of a stored tensor.

@@ -160,8 +160,11 @@ struct Search<'a, 'm> {
 
 impl Search<'_, '_> {
     fn carries_tokens(&self, v: ValueId) -> bool {
+        let (rows, columns) = self.tokens.grid;
         self.interp.get(v).is_some_and(|a| {
-            a.activation && a.axes().iter().any(|x| x.contains_run(&self.tokens.patches))
+            let along = |atom| a.axes().iter().any(|x| x.mentions(atom));
+            let sequence = a.axes().iter().any(|x| x.contains_run(&self.tokens.patches));
+            a.activation && (sequence || along(rows) && along(columns))
         })
     }
 

@@ -71,29 +71,63 @@ pub fn slice(ctx: &mut Ctx) -> Option<Vec<Abs>> {
                     (_, -1) => size,
                     _ => Expr::from(ctx.atoms.symbols.fresh("slice", None)),
                 };
-                ctx.atoms.axis("slice", size)
+                ctx.atoms.axis_from(&axes[at], "slice", size)
             }
         };
     }
     let mut a = derived(ctx, out)?;
-    a.elements = slice_elements(ctx, &starts, &ends, &steps);
+    a.elements = slice_elements(ctx, &which, &starts, &ends, &steps);
     Some(vec![a])
 }
 
-/// Elements of a sliced vector.
-fn slice_elements(ctx: &Ctx, starts: &[Option<Expr>], ends: &[Option<Expr>], steps: &[i64]) -> Option<Vec<Scalar>> {
+/// Elements of a sliced small tensor, steps included.
+fn slice_elements(
+    ctx: &Ctx,
+    which: &[i64],
+    starts: &[Option<Expr>],
+    ends: &[Option<Expr>],
+    steps: &[i64],
+) -> Option<Vec<Scalar>> {
     let a = ctx.input(0)?;
     let list = a.elements.as_ref()?;
-    if a.rank()? != 1 || starts.len() != 1 || steps != [1] {
-        return None;
+    let dims = shape_of(ctx, a)?;
+    // Positions kept along each axis.
+    let mut kept: Vec<Vec<usize>> = dims.iter().map(|&d| (0..d).collect()).collect();
+    for (i, &axis) in which.iter().enumerate() {
+        let at = wrap(axis, dims.len())?;
+        let (n, step) = (dims[at] as i64, *steps.get(i)?);
+        let place = |e: &Option<Expr>| {
+            let v = e.as_ref()?.constant()?;
+            Some(if v < 0 { v.saturating_add(n) } else { v })
+        };
+        let (s, e) = (place(starts.get(i)?)?, place(ends.get(i)?)?);
+        kept[at] = match step {
+            1.. => (s.clamp(0, n)..e.clamp(0, n)).step_by(usize::try_from(step).ok()?).map(|x| x as usize).collect(),
+            0 => return None,
+            _ => {
+                let (s, e) = (s.clamp(-1, n - 1), e.clamp(-1, n - 1));
+                let back = usize::try_from(step.checked_neg()?).ok()?;
+                (e + 1..=s).rev().step_by(back).map(|x| x as usize).collect()
+            }
+        };
     }
-    let n = list.len() as i64;
-    let at = |e: &Option<Expr>| {
-        let v = e.as_ref()?.constant()?;
-        Some((if v < 0 { v.saturating_add(n) } else { v }).clamp(0, n) as usize)
-    };
-    let (s, e) = (at(&starts[0])?, at(&ends[0])?);
-    Some(list.get(s..e.max(s))?.to_vec())
+    Some(pick(list, &dims, &kept))
+}
+
+/// Static shape of a small tensor.
+pub fn shape_of(ctx: &Ctx, a: &Abs) -> Option<Vec<usize>> {
+    let dims: Vec<usize> =
+        a.axes.as_ref()?.iter().map(|x| usize::try_from(ctx.atoms.known(x)?).ok()).collect::<Option<_>>()?;
+    (dims.iter().product::<usize>() == a.elements.as_ref()?.len()).then_some(dims)
+}
+
+/// The elements at the kept positions, in row-major order.
+fn pick(list: &[Scalar], dims: &[usize], kept: &[Vec<usize>]) -> Vec<Scalar> {
+    let mut offsets = vec![0usize];
+    for (d, positions) in dims.iter().zip(kept) {
+        offsets = offsets.iter().flat_map(|o| positions.iter().map(move |p| o * d + p)).collect();
+    }
+    offsets.into_iter().filter_map(|o| list.get(o).cloned()).collect()
 }
 
 pub fn split(ctx: &mut Ctx) -> Option<Vec<Abs>> {
@@ -126,7 +160,7 @@ pub fn split(ctx: &mut Ctx) -> Option<Vec<Abs>> {
             }
             None => {
                 ctx.effect(0, &axes[at], How::Mix);
-                ctx.atoms.axis("split", s.clone())
+                ctx.atoms.axis_from(&axes[at], "split", s.clone())
             }
         };
         let mut piece = derived(ctx, out)?;
@@ -168,7 +202,15 @@ pub fn gather(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         ctx.effect(0, &axes[at], How::Mix);
     }
     let mut out = axes[..at].to_vec();
-    out.extend(index_axes);
+    if ctx.atoms.is_spatial(&axes[at]) {
+        // Positions picked by a table still are positions.
+        for axis in index_axes {
+            let size = ctx.atoms.size(&axis);
+            out.push(ctx.atoms.axis_from(&axes[at], "picked", size));
+        }
+    } else {
+        out.extend(index_axes);
+    }
     out.extend_from_slice(&axes[at + 1..]);
     let mut a = derived(ctx, out)?;
     a.activation = ctx.activation();
@@ -195,7 +237,7 @@ pub fn gather_elements(ctx: &mut Ctx) -> Option<Vec<Abs>> {
             let run = run.clone();
             Axis(vec![vec![Factor::Atom(ctx.atoms.permuted("permuted", run, size))]])
         }
-        _ => ctx.atoms.axis("gathered", size),
+        _ => ctx.atoms.axis_from(&axes[at], "gathered", size),
     };
     let mut a = derived(ctx, out)?;
     a.activation = ctx.activation();
@@ -270,8 +312,7 @@ pub fn pad(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         }
         ctx.effect(0, &axes[at], How::Mix);
         let size = ctx.atoms.size(&axes[at]) + lo + hi;
-        let spatial = ctx.atoms.is_spatial(&axes[at]);
-        out[at] = if spatial { ctx.atoms.spatial_axis("padded", size) } else { ctx.atoms.axis("padded", size) };
+        out[at] = ctx.atoms.axis_from(&axes[at], "padded", size);
     }
     Some(vec![derived(ctx, out)?])
 }
@@ -285,7 +326,7 @@ pub fn top_k(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         None => Expr::from(ctx.atoms.symbols.fresh("k", None)),
     };
     let mut out = axes;
-    out[at] = ctx.atoms.axis("top", k);
+    out[at] = ctx.atoms.axis_from(&out[at].clone(), "top", k);
     let a = derived(ctx, out)?;
     Some(vec![a.clone(), Abs { dtype: DataType::I64, ..a }])
 }

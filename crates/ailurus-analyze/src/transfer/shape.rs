@@ -1,7 +1,7 @@
 //! Operators that re-cut or reorder axes without touching elements.
 
 use crate::{
-    abs::Abs,
+    abs::{Abs, Scalar},
     axis::{Axis, Target},
     expr::Expr,
     interp::{Ctx, How, wrap},
@@ -90,10 +90,21 @@ pub fn transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     };
     let out = perm.iter().map(|&p| axes.get(p).cloned()).collect::<Option<Vec<_>>>()?;
     let mut a = like_input(ctx, out)?;
-    if axes.iter().filter(|x| !x.is_one()).count() > 1 {
-        a.elements = None;
-    }
+    a.elements = transposed(ctx, &perm);
     Some(vec![a])
+}
+
+/// Elements of a small tensor with its axes reordered.
+fn transposed(ctx: &Ctx, perm: &[usize]) -> Option<Vec<Scalar>> {
+    let a = ctx.input(0)?;
+    let list = a.elements.as_ref()?;
+    let dims = super::index::shape_of(ctx, a)?;
+    let stride = |at: usize| dims[at + 1..].iter().product::<usize>();
+    let mut offsets = vec![0usize];
+    for &p in perm {
+        offsets = offsets.iter().flat_map(|o| (0..dims[p]).map(move |i| o + i * stride(p))).collect();
+    }
+    offsets.into_iter().map(|o| list.get(o).cloned()).collect()
 }
 
 pub fn expand(ctx: &mut Ctx) -> Option<Vec<Abs>> {
@@ -137,7 +148,7 @@ pub fn tile(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         } else {
             ctx.effect(0, axis, How::Mix);
             let size = ctx.atoms.size(axis) * r.clone();
-            ctx.atoms.axis("tiled", size)
+            ctx.atoms.axis_from(axis, "tiled", size)
         });
     }
     let mut a = like_input(ctx, out)?;

@@ -22,11 +22,6 @@ fn windowed(ctx: &mut Ctx, size: Expr, i: usize, kernel: i64, spatial: usize, ce
     }
 }
 
-/// New axis that takes the place of a map's axis.
-fn map_axis(ctx: &mut Ctx, from: &Axis, label: &str, size: Expr) -> Axis {
-    if ctx.atoms.is_spatial(from) { ctx.atoms.spatial_axis(label, size) } else { ctx.atoms.axis(label, size) }
-}
-
 /// Shared by convolutions and pools: which spatial axes survive untouched, and new axes for the others.
 fn slide(ctx: &mut Ctx, axes: &[Axis], kernel: &[i64], ceil: bool) -> Vec<Axis> {
     let spatial = axes.len() - 2;
@@ -39,7 +34,7 @@ fn slide(ctx: &mut Ctx, axes: &[Axis], kernel: &[i64], ceil: bool) -> Vec<Axis> 
             out.push(axis.clone());
         } else {
             ctx.effect(0, axis, How::Mix);
-            out.push(map_axis(ctx, axis, if i == 0 { "rows" } else { "columns" }, after));
+            out.push(ctx.atoms.axis_from(axis, if i == 0 { "rows" } else { "columns" }, after));
         }
     }
     out
@@ -77,7 +72,7 @@ pub fn conv_transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     }
     for (axis, size) in axes[2..].iter().zip(sizes) {
         ctx.effect(0, axis, How::Mix);
-        let axis = map_axis(ctx, axis, "upsampled", size);
+        let axis = ctx.atoms.axis_from(axis, "upsampled", size);
         out.push(axis);
     }
     Some(vec![Abs::new(out, a.dtype, a.activation)])
@@ -133,7 +128,7 @@ pub fn resize(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         };
         if after != before {
             ctx.effect(0, &axes[at], How::Mix);
-            out[at] = map_axis(ctx, &axes[at], "resized", after);
+            out[at] = ctx.atoms.axis_from(&axes[at], "resized", after);
         }
     }
     Some(vec![Abs::new(out, a.dtype, a.activation)])

@@ -86,6 +86,11 @@ pub fn range(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     };
     let dtype = ctx.dtype(0);
     let (start, limit, delta) = (bound(0), bound(1), bound(2));
+    // `arange(0.5, n)`: from a whole limit, ceil(n - s) = n - floor(s).
+    let start = start.or_else(|| match ctx.input(0)?.elements.as_ref()?.first()? {
+        Scalar::Float(f) if f.is_finite() => Some(Expr::from(f.floor() as i64)),
+        _ => None,
+    });
     let size = match (&start, &limit, delta.as_ref().and_then(Expr::constant)) {
         (Some(s), Some(l), Some(1)) => Some(l.clone() - s.clone()),
         (Some(s), Some(l), Some(d)) if d > 1 => {
