@@ -11,6 +11,7 @@ mod metric;
 pub mod options;
 pub mod plan;
 mod planner;
+pub mod prepare;
 mod simulate;
 
 pub use apply::apply;
@@ -18,6 +19,7 @@ pub use error::Error;
 pub use options::{Emit, Metric, Options, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
+pub use prepare::prepare;
 
 /// Operator domain of everything this project adds to a graph.
 pub const DOMAIN: &str = "ai.ailurus";

@@ -41,8 +41,8 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         (None, crate::options::Keep::Tokens(m)) => Some(m),
         (None, _) => None,
     };
-    let sim = simulate(a, options.layer, clusters, options.unfold)?;
     let cut = cut(a, options.layer)?;
+    let sim = simulate(a, options.layer, clusters, options.unfold)?;
     let mut notes = Vec::new();
     let metric = match options.metric {
         Metric::Stream => MetricPlan::Stream,

@@ -175,6 +175,7 @@ impl Simulator<'_, '_> {
         let outcome = match node.op_type.as_str() {
             "Reshape" | "Expand" if node.domain.is_empty() => self.reshaped(id, node, &inputs)?,
             "Split" if node.domain.is_empty() => self.split(id, node, inputs)?,
+            "Slice" if node.domain.is_empty() => self.slice(id, node, inputs)?,
             _ => self.interp.step(id, node, inputs),
         };
         self.check(id, &outcome)?;
@@ -356,6 +357,53 @@ impl Simulator<'_, '_> {
         before.effects.clear();
         before.outputs = wanted;
         Ok(before)
+    }
+
+    /// A Slice that takes whole parts of the sequence (the patches without the class token) takes the same parts of the
+    /// reduced one, wherever its bounds came from.
+    fn slice(&mut self, id: NodeId, node: &Node, inputs: Vec<Option<Abs>>) -> Result<Outcome, Refusal> {
+        let outcome = self.interp.step(id, node, inputs.clone());
+        if self.check(id, &outcome).is_ok() && self.compare(id, node, &outcome).is_ok() {
+            return Ok(outcome);
+        }
+        let v = node.output(0).ok_or_else(|| self.refuse(Code::AIL0208, id, ""))?;
+        let want = self.expected(v).ok_or_else(|| self.refuse(Code::AIL0207, id, ""))?;
+        let list = |i: usize| inputs.get(i).and_then(|x| x.as_ref()).and_then(|x| x.elements.clone());
+        let (Some(data), Some(starts), Some(ends)) = (inputs[0].clone(), list(1), list(2)) else { return Ok(outcome) };
+        let constants = |i: usize| inputs.get(i).and_then(|x| x.as_ref()).and_then(Abs::constants);
+        let axes = constants(3).unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let unit_steps = constants(4).is_none_or(|s| s.iter().all(|&x| x == 1));
+        let keep = |e: &ailurus_analyze::abs::Scalar| e.int().and_then(Expr::constant).map_or(DimSpec::Same, DimSpec::Number);
+        let (mut from, mut to): (Vec<_>, Vec<_>) = (starts.iter().map(keep).collect(), ends.iter().map(keep).collect());
+        for (i, &axis) in axes.iter().enumerate() {
+            let Some(at) = ailurus_analyze::interp::wrap(axis, data.axes().len()) else { return Ok(outcome) };
+            let (whole, part) = (&data.axes()[at], &want.axes()[at]);
+            if !whole.mentions(self.cluster_atom) {
+                continue;
+            }
+            let found = (0..whole.0.len()).find(|&k| whole.0[k..].starts_with(&part.0));
+            let size = |runs: &[Run]| {
+                let n = runs.iter().map(|r| self.interp.atoms.run_size(r)).fold(Expr::default(), |a, b| a + b);
+                self.interp.atoms.symbols.known(&n)
+            };
+            let (Some(k), true) = (found, unit_steps) else { return Ok(outcome) };
+            let (behind, before) = (size(&whole.0[k + part.0.len()..]), size(&whole.0[..k]));
+            from[i] = match (before, size(&whole.0[k..])) {
+                (Some(n), _) => DimSpec::Number(n),
+                (None, Some(n)) => DimSpec::Number(-n),
+                (None, None) => return Ok(outcome),
+            };
+            to[i] = match (behind, size(&whole.0[..k + part.0.len()])) {
+                (Some(0), _) => DimSpec::Number(i64::MAX),
+                (Some(n), _) => DimSpec::Number(-n),
+                (None, Some(n)) => DimSpec::Number(n),
+                (None, None) => return Ok(outcome),
+            };
+        }
+        for (input, dims) in [(1, from), (2, to)] {
+            self.out.operands.push(OperandEdit { node: self.key(id), input, dims });
+        }
+        Ok(Outcome { outputs: vec![want], effects: Vec::new() })
     }
 
     /// What the axes of a table at an input mean: those of the result for elementwise operators, those of the scores for

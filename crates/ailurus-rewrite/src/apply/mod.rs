@@ -8,7 +8,7 @@ mod metric;
 mod operands;
 mod unfold;
 
-use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan};
+use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare};
 use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
 pub use cluster::parameters;
 
@@ -38,7 +38,7 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     if plan.format != crate::plan::FORMAT {
         return Err(Error::Plan(format!("it has format {}, this version reads {}", plan.format, crate::plan::FORMAT)));
     }
-    let mut b = Build::new(GraphEdit::new(model.clone()), plan.layer);
+    let mut b = Build::new(GraphEdit::new(prepare(model.clone())?), plan.layer);
     // Names are looked up before anything is renamed.
     let targets = Targets::resolve(&b, plan)?;
     let clusters = cluster::insert(&mut b, plan, &targets)?;
