@@ -8,6 +8,8 @@
 )]
 
 mod commands;
+mod generate;
+mod memory;
 mod python;
 mod workspace;
 
@@ -26,6 +28,12 @@ enum Command {
     Wheels(commands::wheels::Args),
     /// Fetch the pretrained models of the demo and write them as ONNX files
     Models(commands::models::Args),
+    /// Write a random Vision Transformer of any size
+    GenerateVit(commands::generate_vit::Args),
+    /// Measure rewriting of large files against `cp` and Python onnx
+    BenchIo(commands::bench_io::Args),
+    #[command(hide = true)]
+    BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
     Demo(commands::demo::Args),
 }
@@ -34,6 +42,9 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Wheels(args) => commands::wheels::run(&args),
         Command::Models(args) => commands::models::run(&args),
+        Command::GenerateVit(args) => commands::generate_vit::run(&args),
+        Command::BenchIo(args) => commands::bench_io::run(&args),
+        Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
     }
 }

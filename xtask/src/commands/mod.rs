@@ -1,5 +1,7 @@
 //! One module per command.
 
+pub(crate) mod bench_io;
 pub(crate) mod demo;
+pub(crate) mod generate_vit;
 pub(crate) mod models;
 pub(crate) mod wheels;
