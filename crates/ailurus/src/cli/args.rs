@@ -1,0 +1,328 @@
+//! Flags exactly as they are typed; what they mean is decided in `resolve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Make ONNX vision transformers faster by merging tokens
+#[derive(Debug, Parser)]
+#[command(
+    name = "ailurus",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Make an ONNX vision transformer faster: from a block on, it runs on clusters of patches
+#[derive(Debug, Parser)]
+#[command(name = "ailurus-rewrite", version)]
+pub struct RewriteCli {
+    /// Its flags.
+    #[command(flatten)]
+    pub rewrite: RewriteArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a model that runs on clusters of patches from a block on
+    Rewrite(RewriteArgs),
+    /// Show blocks, tokens, grid and operations of a model
+    Inspect(InspectArgs),
+    /// Print the plan of a rewrite as JSON, to be replayed with `rewrite --plan`
+    Plan(PlanArgs),
+    /// Draw the clusters of a model on a picture
+    View(ViewArgs),
+    /// Run two models on the same input, report differences and time
+    Verify(VerifyArgs),
+    /// Tell what a code such as AIL0207 means; without one, list all
+    Explain(ExplainArgs),
+}
+
+/// Flags of `rewrite`.
+#[derive(Debug, Args)]
+pub struct RewriteArgs {
+    /// Model to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Model to write
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+    /// Blocks 1 to L run on all tokens, the rest on clusters
+    #[arg(long, value_name = "L", required_unless_present = "plan")]
+    pub layer: Option<usize>,
+    /// How tokens are merged.
+    #[command(flatten)]
+    pub tuning: Tuning,
+    /// Carry out a plan made by `ailurus plan` instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with = "layer")]
+    pub plan: Option<PathBuf>,
+    /// How the operators travel: as functions of standard operators, expanded in place, or as bare
+    /// nodes for runtimes with the library
+    #[arg(long, value_enum, default_value_t)]
+    pub emit: EmitFlag,
+    /// What happens to external data: refer to it where it is, copy it, gather it in one file
+    /// beside the output, or move it into the output
+    #[arg(long, value_enum, default_value_t)]
+    pub external_data: ExternalFlag,
+    /// Run both models before writing, on IMAGE or on noise; report differences and time
+    #[arg(long, value_name = "IMAGE", num_args = 0..=1, require_equals = true)]
+    pub check: Option<Option<PathBuf>>,
+    /// How models are run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Largest relative L2 difference of an output for --check [default: 1e-3 (half precision: 3e-2)
+    /// when all tokens are kept, else none]
+    #[arg(long, value_name = "X", requires = "check", value_parser = positive)]
+    pub tolerance: Option<f64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Do everything but write the output
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Let the output replace the input
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How tokens are merged.
+#[derive(Debug, Default, Args)]
+pub struct Tuning {
+    /// Share of the patches to keep, above 0 and at most 1 [default: 0.5]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "tokens")]
+    pub keep: Option<f64>,
+    /// Number of patches to keep
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens: Option<u32>,
+    /// What distances are measured on: the keys of the next block, the stream (as published), or
+    /// keys where they can be found [default: auto]
+    #[arg(long, value_enum)]
+    pub metric: Option<MetricFlag>,
+    /// How the full grid is made again: each token keeps its value and receives its cluster's
+    /// update, or becomes a copy of its cluster (as published) [default: residual]
+    #[arg(long, value_enum)]
+    pub unfold: Option<UnfoldFlag>,
+    /// Nearest neighbours in the density [default: 1]
+    #[arg(long, value_name = "K")]
+    pub neighbors: Option<usize>,
+    /// Patches that each patch is compared with [default: 24]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+    /// Weight of features against position, 0 to 1 [default: 0.5]
+    #[arg(long, value_name = "ALPHA")]
+    pub spatial_mix: Option<f32>,
+}
+
+/// How models are run.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// What runs the models: ONNX Runtime where it is found, else the embedded tract; or one of
+    /// them [default: auto]
+    #[arg(long, value_enum)]
+    pub runtime: Option<RuntimeFlag>,
+    /// What is subtracted from a picture's channels, 0 to 1 [default: ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_parser = triple)]
+    pub mean: Option<[f32; 3]>,
+    /// What a picture's channels are divided by then [default: ImageNet's]
+    #[arg(long, value_name = "R,G,B", value_parser = triple)]
+    pub std: Option<[f32; 3]>,
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Model to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Show also what a cut after this block would change
+    #[arg(long, value_name = "L")]
+    pub layer: Option<usize>,
+    /// How tokens are merged.
+    #[command(flatten)]
+    pub tuning: Tuning,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Model to read
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Blocks 1 to L run on all tokens, the rest on clusters
+    #[arg(long, value_name = "L")]
+    pub layer: usize,
+    /// How tokens are merged.
+    #[command(flatten)]
+    pub tuning: Tuning,
+}
+
+/// Flags of `view`.
+#[derive(Debug, Args)]
+pub struct ViewArgs {
+    /// Model to read: the original, not a rewritten one
+    #[arg(value_name = "IN")]
+    pub input: PathBuf,
+    /// Picture to show the model, PNG or JPEG
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// Picture to write, PNG
+    #[arg(value_name = "OUT.png")]
+    pub output: PathBuf,
+    /// Cluster the stream behind this block
+    #[arg(long, value_name = "L")]
+    pub layer: usize,
+    /// How tokens are merged.
+    #[command(flatten)]
+    pub tuning: Tuning,
+    /// How models are run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Original model
+    #[arg(value_name = "A")]
+    pub original: PathBuf,
+    /// Model to compare with it
+    #[arg(value_name = "B")]
+    pub other: PathBuf,
+    /// Picture to run them on [default: noise]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<PathBuf>,
+    /// How models are run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Largest relative L2 difference of an output [default: none]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub tolerance: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Code, such as AIL0207
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Values of `--emit`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum EmitFlag {
+    #[default]
+    Function,
+    Inline,
+    Custom,
+}
+
+/// Values of `--external-data`.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum ExternalFlag {
+    #[default]
+    Keep,
+    Copy,
+    Single,
+    Inline,
+}
+
+/// Values of `--metric`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum MetricFlag {
+    Auto,
+    Stream,
+    Keys,
+}
+
+/// Values of `--unfold`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum UnfoldFlag {
+    Residual,
+    Copy,
+}
+
+/// Values of `--runtime`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum RuntimeFlag {
+    Auto,
+    Ort,
+    Tract,
+}
+
+fn number<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|e: T::Err| e.to_string())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = number(text)?;
+    if share > 0.0 && share <= 1.0 {
+        Ok(share)
+    } else {
+        Err("it is a share of the patches, above 0 and at most 1".into())
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value: f64 = number(text)?;
+    if value >= 0.0 {
+        Ok(value)
+    } else {
+        Err("it must not be negative".into())
+    }
+}
+
+fn triple(text: &str) -> Result<[f32; 3], String> {
+    let parts: Vec<f32> = text.split(',').map(number).collect::<Result<_, _>>()?;
+    match parts[..] {
+        [r, g, b] if parts.iter().all(|v: &f32| v.is_finite()) => Ok([r, g, b]),
+        _ => Err("three numbers are needed, such as 0.5,0.5,0.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        Cli::command().debug_assert();
+        RewriteCli::command().debug_assert();
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(share("0.5"), Ok(0.5));
+        assert!(
+            ["0", "1.1", "NaN", "-1", "x", "inf"]
+                .iter()
+                .all(|t| share(t).is_err())
+        );
+        assert_eq!(triple("0.5, 0.5,1"), Ok([0.5, 0.5, 1.0]));
+        assert!(
+            ["1,2", "1,2,3,4", "a,b,c", "NaN,1,1"]
+                .iter()
+                .all(|t| triple(t).is_err())
+        );
+    }
+}

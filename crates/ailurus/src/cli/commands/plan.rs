@@ -1,0 +1,16 @@
+//! `ailurus plan`: every change, as JSON.
+
+use crate::cli::Outcome;
+use crate::cli::args::PlanArgs;
+use crate::cli::printer::Printer;
+use crate::pipeline;
+
+pub fn run(args: &PlanArgs, printer: &Printer) -> Outcome {
+    let options = args.tuning.options(args.layer)?;
+    printer.progress("analyzing");
+    let model = pipeline::load(&args.input)?;
+    let analysis = pipeline::analyze(&model)?;
+    let plan = pipeline::plan(&analysis, &options.rewrite)?;
+    printer.json(&plan)?;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! From flags to options.
+
+use ailurus_onnx::ExternalData;
+use ailurus_rewrite::{Emit, Metric, Plan, UnfoldMode};
+use std::path::Path;
+
+use super::Outcome;
+use super::args::{
+    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldFlag,
+    VerifyArgs,
+};
+use super::failure::Failure;
+use crate::inputs::{Normalization, Source};
+use crate::verify::{Check, Engine};
+use crate::{Error, Options};
+
+impl Tuning {
+    /// True when no flag was given.
+    pub fn is_default(&self) -> bool {
+        matches!(
+            self,
+            Tuning {
+                keep: None,
+                tokens: None,
+                metric: None,
+                unfold: None,
+                neighbors: None,
+                window: None,
+                spatial_mix: None,
+            }
+        )
+    }
+
+    /// Options for a cut behind this block.
+    pub fn options(&self, layer: usize) -> Outcome<Options> {
+        let mut options = Options::new(layer);
+        if let Some(share) = self.keep {
+            options = options.keep(share)?;
+        }
+        if let Some(tokens) = self.tokens {
+            options = options.tokens(tokens as usize)?;
+        }
+        if let Some(metric) = self.metric {
+            options = options.metric(match metric {
+                MetricFlag::Auto => Metric::Auto,
+                MetricFlag::Stream => Metric::Stream,
+                MetricFlag::Keys => Metric::Keys,
+            });
+        }
+        if let Some(unfold) = self.unfold {
+            options = options.unfold(match unfold {
+                UnfoldFlag::Residual => UnfoldMode::Residual,
+                UnfoldFlag::Copy => UnfoldMode::Copy,
+            });
+        }
+        let r = &mut options.rewrite;
+        r.neighbors = self.neighbors.unwrap_or(r.neighbors);
+        r.window = self.window.unwrap_or(r.window);
+        r.spatial_mix = self.spatial_mix.unwrap_or(r.spatial_mix);
+        Ok(options)
+    }
+}
+
+impl RunArgs {
+    fn is_default(&self) -> bool {
+        matches!(
+            self,
+            RunArgs {
+                runtime: None,
+                mean: None,
+                std: None
+            }
+        )
+    }
+
+    /// What runs the models.
+    pub fn engine(&self) -> Engine {
+        match self.runtime {
+            None | Some(RuntimeFlag::Auto) => Engine::Auto,
+            Some(RuntimeFlag::Ort) => Engine::Ort,
+            Some(RuntimeFlag::Tract) => Engine::Tract,
+        }
+    }
+
+    /// How pictures are normalised.
+    pub fn normalization(&self) -> Outcome<Normalization> {
+        let default = Normalization::default();
+        let std = self.std.unwrap_or(default.std);
+        if std.contains(&0.0) {
+            return Err(Failure::Usage("--std must not hold a zero".into()));
+        }
+        Ok(Normalization {
+            mean: self.mean.unwrap_or(default.mean),
+            std,
+        })
+    }
+
+    fn check(&self, image: Option<&Path>, tolerance: Option<f64>) -> Outcome<Check> {
+        Ok(Check {
+            source: image.map_or(Source::Noise(0), |path| Source::Image(path.to_owned())),
+            normalization: self.normalization()?,
+            engine: self.engine(),
+            tolerance,
+            ..Check::default()
+        })
+    }
+}
+
+/// What `rewrite` is to do.
+pub struct Rewrite {
+    /// Options; those that a plan fixes are of no account when there is one.
+    pub options: Options,
+    /// Plan to carry out.
+    pub plan: Option<Plan>,
+    /// Comparison to make.
+    pub check: Option<Check>,
+}
+
+impl RewriteArgs {
+    /// What was asked for.
+    pub fn resolve(&self) -> Outcome<Rewrite> {
+        if self.plan.is_some() && !self.tuning.is_default() {
+            return Err(Failure::Usage(
+                "a plan already says how tokens are merged: give --plan alone".into(),
+            ));
+        }
+        if self.check.is_none() && !self.run.is_default() {
+            return Err(Failure::Usage(
+                "--runtime, --mean and --std belong to --check".into(),
+            ));
+        }
+        let plan = self.plan.as_deref().map(read_plan).transpose()?;
+        let layer = plan
+            .as_ref()
+            .map(|p| p.layer)
+            .or(self.layer)
+            .unwrap_or_default();
+        let options = self
+            .tuning
+            .options(layer)?
+            .emit(match self.emit {
+                EmitFlag::Function => Emit::Function,
+                EmitFlag::Inline => Emit::Inline,
+                EmitFlag::Custom => Emit::Custom,
+            })
+            .external_data(match self.external_data {
+                ExternalFlag::Keep => ExternalData::Keep,
+                ExternalFlag::Copy => ExternalData::Copy,
+                ExternalFlag::Single => ExternalData::Single,
+                ExternalFlag::Inline => ExternalData::Inline,
+            })
+            .overwrite_input(self.force);
+        let check = match &self.check {
+            Some(image) => Some(self.run.check(image.as_deref(), self.tolerance)?),
+            None => None,
+        };
+        Ok(Rewrite {
+            options,
+            plan,
+            check,
+        })
+    }
+}
+
+impl VerifyArgs {
+    /// The comparison to make.
+    pub fn resolve(&self) -> Outcome<Check> {
+        self.run.check(self.image.as_deref(), self.tolerance)
+    }
+}
+
+fn read_plan(path: &Path) -> Outcome<Plan> {
+    let fail = |reason: String| Error::PlanFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    Ok(serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?)
+}

@@ -1,0 +1,371 @@
+//! What every code means: `ailurus explain`.
+//!
+//! | codes | from |
+//! |---|---|
+//! | `AIL01xx` | reading, editing and writing models |
+//! | `AIL02xx` | refusals of the analysis and the planner |
+//! | `AIL03xx` | the operators |
+//! | `AIL04xx` | carrying a plan out |
+//! | `AIL05xx` | running models |
+//! | `AIL06xx` | the embedded runtime |
+//! | `AIL07xx` | this crate |
+
+use serde::Serialize;
+
+/// What a code means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The code, such as `AIL0207`.
+    pub code: String,
+    /// One line.
+    pub title: &'static str,
+    /// What it means and what can be done.
+    pub text: &'static str,
+}
+
+/// Every code, in order.
+pub fn all() -> Vec<Entry> {
+    let own = TABLE.iter().map(|(code, title, text)| Entry {
+        code: (*code).to_owned(),
+        title,
+        text,
+    });
+    let refusals = ailurus_analyze::refusal::ENTRIES.iter().map(|e| Entry {
+        code: format!("{:?}", e.code),
+        title: e.title,
+        text: e.text,
+    });
+    let mut out: Vec<Entry> = own.chain(refusals).collect();
+    out.sort_by(|a, b| a.code.cmp(&b.code));
+    out
+}
+
+/// What this code means; case does not matter.
+pub fn explain(code: &str) -> Option<Entry> {
+    all()
+        .into_iter()
+        .find(|e| e.code.eq_ignore_ascii_case(code.trim()))
+}
+
+const TABLE: &[(&str, &str, &str)] = &[
+    // Reading, editing and writing models.
+    (
+        "AIL0101",
+        "model file cannot be opened",
+        "The file does not exist, is a folder, or may not be read. Nothing was written.",
+    ),
+    (
+        "AIL0102",
+        "not an ONNX model",
+        "The bytes are no protobuf message with an ONNX graph in it. Git LFS pointers, HTML error pages saved under a \
+         model's name and files of other frameworks end here: look at the first bytes of the file.",
+    ),
+    (
+        "AIL0103",
+        "damaged ONNX data",
+        "The file starts as an ONNX model, but a length, a field or a text in it is impossible, most often because the \
+         file was cut short. Fetch or export it again.",
+    ),
+    (
+        "AIL0104",
+        "messages nested too deep",
+        "Subgraphs and types are nested far deeper than in any real model. The file is refused because following it could \
+         exhaust the stack.",
+    ),
+    (
+        "AIL0105",
+        "form of ONNX not supported",
+        "The model uses a part of the format that cannot be carried over safely, named in the message. Export it without.",
+    ),
+    (
+        "AIL0106",
+        "value read but never defined",
+        "A node or an output reads a name that no node, input or initializer defines: the model is invalid. \
+         `onnx.checker.check_model` gives more detail.",
+    ),
+    (
+        "AIL0107",
+        "value defined twice",
+        "Every name must have one definition. The model is invalid, or an edit tried to give a name away twice.",
+    ),
+    (
+        "AIL0108",
+        "nodes depend on each other in a circle",
+        "No order of execution exists: the model is invalid.",
+    ),
+    (
+        "AIL0109",
+        "name shadowed inside a subgraph",
+        "A name of the main graph would be defined again inside an `If`, `Loop` or `Scan`, which ONNX forbids.",
+    ),
+    (
+        "AIL0110",
+        "external data outside the model's folder",
+        "A tensor refers to a file by an absolute path, through `..` or through a link that leaves the folder. Such models \
+         could read or overwrite any file, so they are refused. Put the data beside the model.",
+    ),
+    (
+        "AIL0111",
+        "external data file cannot be read",
+        "The weights lie in a second file, which is missing or may not be read. Put it beside the model, under the name in \
+         the message.",
+    ),
+    (
+        "AIL0112",
+        "external data file too short",
+        "A tensor reaches past the end of its data file. The file was cut short or belongs to another model.",
+    ),
+    (
+        "AIL0113",
+        "tensor payload not available",
+        "The elements of a constant are not stored in the form or number that its type and shape promise.",
+    ),
+    (
+        "AIL0114",
+        "edit refused",
+        "A change would have made the model invalid. With a plan made by `ailurus plan` for this very model this is a fault \
+         in ailurus; please report it with the model's text dump.",
+    ),
+    (
+        "AIL0115",
+        "output cannot be written",
+        "The folder is missing or read-only, the disk is full, or a limit on file sizes is in force. Files appear complete \
+         or not at all, so the output path is as it was before.",
+    ),
+    (
+        "AIL0116",
+        "output is the input",
+        "Input and output are the same file. Choose another output, or say `--force` to replace the input.",
+    ),
+    (
+        "AIL0117",
+        "external data would be out of reach",
+        "With `--external-data keep` the output refers to the data files where they are, which works only in the same \
+         folder. Use `copy` or `single`, or write beside the input.",
+    ),
+    (
+        "AIL0118",
+        "model file too large",
+        "One protobuf message holds at most 2 GB, and no runtime loads more. Use `--external-data single`.",
+    ),
+    // The operators.
+    (
+        "AIL0301",
+        "operator parameter out of range",
+        "A parameter of the clustering is outside its range, for example `--window 0` or `--spatial-mix 2`.",
+    ),
+    (
+        "AIL0302",
+        "operator attribute missing",
+        "A node of an ailurus operator lacks an attribute that has no default.",
+    ),
+    (
+        "AIL0303",
+        "unknown operator attribute",
+        "A node of an ailurus operator carries an attribute that this version does not know: the file was made by a newer \
+         version, or by hand.",
+    ),
+    (
+        "AIL0304",
+        "operator attribute of the wrong kind",
+        "An attribute of an ailurus operator has another type than its schema says.",
+    ),
+    (
+        "AIL0305",
+        "more clusters than patches",
+        "`--tokens` asks for more clusters than the model has patches. `ailurus inspect` shows how many there are.",
+    ),
+    (
+        "AIL0306",
+        "operator input of the wrong shape",
+        "An input of an ailurus operator has another shape than its schema says.",
+    ),
+    (
+        "AIL0307",
+        "index out of range",
+        "The index of an unfold or merge points outside the rows there are. It was not made by the clustering.",
+    ),
+    (
+        "AIL0308",
+        "operator input too large",
+        "A tensor is larger than the implementation can address.",
+    ),
+    (
+        "AIL0309",
+        "patch grid unknown",
+        "The rows and columns of the grid are neither written in the node nor given as an input.",
+    ),
+    (
+        "AIL0310",
+        "no body of standard operators",
+        "The operators travel with bodies of standard ONNX operators, which need operator set 13 or newer. Convert the \
+         model (`onnx.version_converter`), or use `--emit custom` with the library that has the operators.",
+    ),
+    (
+        "AIL0311",
+        "key weights cannot be averaged",
+        "The weights that make the keys of the next block do not have the shape that the analysis found. Use `--metric \
+         stream`.",
+    ),
+    // Carrying a plan out.
+    (
+        "AIL0401",
+        "plan made for another model",
+        "The plan names a value or node that this model does not have. A plan fits only the file it was made for, byte for \
+         byte or at least name for name.",
+    ),
+    (
+        "AIL0402",
+        "plan not usable",
+        "The plan has another format version or contradicts itself. Make a new one with `ailurus plan`.",
+    ),
+    // Running models.
+    (
+        "AIL0501",
+        "ONNX Runtime not found",
+        "ONNX Runtime is looked for at `ORT_DYLIB_PATH`, then in the Python package `onnxruntime` of `AILURUS_PYTHON` or \
+         `python3`. Without it the embedded runtime is used, unless ONNX Runtime was asked for.",
+    ),
+    (
+        "AIL0502",
+        "ONNX Runtime cannot be loaded",
+        "The library was found, but the system refuses to load it: wrong architecture, or a library it needs is missing.",
+    ),
+    (
+        "AIL0503",
+        "ONNX Runtime too old",
+        "Version 1.17 or newer is needed.",
+    ),
+    (
+        "AIL0504",
+        "runtime refuses the model",
+        "The runtime cannot load the model; its own words follow. When it refuses the original too, the cause lies there.",
+    ),
+    (
+        "AIL0505",
+        "runtime failed",
+        "The model was loaded but failed while running; the runtime's own words follow.",
+    ),
+    (
+        "AIL0506",
+        "unknown model input",
+        "A value was given for an input that the model does not have.",
+    ),
+    (
+        "AIL0507",
+        "model input missing",
+        "The model has an input that no value was given for.",
+    ),
+    (
+        "AIL0508",
+        "model input of the wrong type",
+        "A value has another element type than the model declares.",
+    ),
+    (
+        "AIL0509",
+        "value type not supported",
+        "An input or output is no dense tensor of numbers (a sequence, a map, texts), which cannot be compared here.",
+    ),
+    (
+        "AIL0510",
+        "shape and elements do not fit",
+        "The dimensions of a tensor do not describe the number of its elements.",
+    ),
+    (
+        "AIL0511",
+        "file cannot be read or written",
+        "Reading or writing a data file failed; the system's reason follows.",
+    ),
+    (
+        "AIL0512",
+        "not an npz file",
+        "The file is not the archive of arrays that `numpy.savez` writes.",
+    ),
+    (
+        "AIL0513",
+        "outputs cannot be compared",
+        "The two models have outputs of different names or shapes. A rewritten model never should: please report it.",
+    ),
+    // The embedded runtime.
+    (
+        "AIL0601",
+        "embedded runtime cannot read the model",
+        "tract cannot decode or build the graph; its own words follow.",
+    ),
+    (
+        "AIL0602",
+        "operator unknown to the embedded runtime",
+        "tract does not have this operator. Install ONNX Runtime (`pip install onnxruntime`) to verify this model.",
+    ),
+    (
+        "AIL0603",
+        "model-local function in the embedded runtime",
+        "tract does not know functions defined in a model file. Install ONNX Runtime, or inline the functions first.",
+    ),
+    (
+        "AIL0604",
+        "embedded runtime cannot prepare the model",
+        "tract could not work out types or shapes for inputs of this size; its own words follow.",
+    ),
+    (
+        "AIL0605",
+        "embedded runtime failed",
+        "tract failed while running the model; its own words follow.",
+    ),
+    (
+        "AIL0606",
+        "value type unknown to the embedded runtime",
+        "An input or output has a type that tract does not exchange.",
+    ),
+    // This crate.
+    (
+        "AIL0701",
+        "verification failed",
+        "Original and rewritten model were run on the same input. Their outputs have different shapes, are NaN at different \
+         places, or differ by more than the tolerance: that of floating point when all tokens are kept, otherwise the one \
+         given. Nothing was written.",
+    ),
+    (
+        "AIL0702",
+        "plan file cannot be used",
+        "The file is missing, no JSON, or no plan.",
+    ),
+    (
+        "AIL0703",
+        "image cannot be read",
+        "The picture is missing, or neither PNG nor JPEG.",
+    ),
+    (
+        "AIL0704",
+        "no inputs for this model",
+        "Running a model takes an input for each of its inputs. Pictures go into the first input with four dimensions and \
+         three channels; the others get noise or zeros. This model does not fit that.",
+    ),
+    (
+        "AIL0705",
+        "folder or file in the way",
+        "A folder is missing or read-only, or the disk is full. The output path is as it was before.",
+    ),
+    (
+        "AIL0706",
+        "option out of range",
+        "An option has a value outside its range, named in the message.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_found_in_any_case() {
+        assert_eq!(explain(" ail0207 ").unwrap().code, "AIL0207");
+        assert_eq!(explain("AIL9999"), None);
+    }
+
+    #[test]
+    fn no_code_has_two_entries() {
+        let all = all();
+        assert!(all.windows(2).all(|w| w[0].code < w[1].code));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which runtime runs a model, and how a model in memory gets there.
+
+use std::path::Path;
+
+use ailurus_onnx::{ExternalData, Model, Storage, WriteOptions};
+use ailurus_runtime::{Runtime, Session, SessionOptions};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::{Error, Result};
+
+/// Which runtime to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// ONNX Runtime where it is found, otherwise the embedded runtime.
+    #[default]
+    Auto,
+    /// ONNX Runtime.
+    #[cfg(feature = "ort")]
+    Ort,
+    /// tract, the embedded runtime.
+    #[cfg(feature = "tract")]
+    Tract,
+}
+
+/// Bytes up to which a model goes to a runtime through memory.
+const IN_MEMORY: u64 = 256 << 20;
+
+impl Engine {
+    /// The runtime.
+    pub(crate) fn runtime(self) -> Result<Box<dyn Runtime>> {
+        match self {
+            Engine::Auto => automatic(),
+            #[cfg(feature = "ort")]
+            Engine::Ort => Ok(Box::new(ailurus_runtime::OnnxRuntime::find()?)),
+            #[cfg(feature = "tract")]
+            Engine::Tract => Ok(Box::new(ailurus_tract::TractRuntime)),
+        }
+    }
+}
+
+#[cfg(all(feature = "ort", feature = "tract"))]
+fn automatic() -> Result<Box<dyn Runtime>> {
+    match ailurus_runtime::OnnxRuntime::find() {
+        Ok(runtime) => Ok(Box::new(runtime)),
+        Err(ailurus_runtime::Error::LibraryNotFound { .. })
+            if std::env::var_os("ORT_DYLIB_PATH").is_none_or(|v| v.is_empty()) =>
+        {
+            Engine::Tract.runtime()
+        }
+        // A library that was asked for or is there, and does not work, is worth hearing about.
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(all(feature = "ort", not(feature = "tract")))]
+fn automatic() -> Result<Box<dyn Runtime>> {
+    Engine::Ort.runtime()
+}
+
+#[cfg(all(feature = "tract", not(feature = "ort")))]
+fn automatic() -> Result<Box<dyn Runtime>> {
+    Engine::Tract.runtime()
+}
+
+#[cfg(not(any(feature = "tract", feature = "ort")))]
+fn automatic() -> Result<Box<dyn Runtime>> {
+    Err(ailurus_runtime::Error::LibraryNotFound {
+        tried: vec!["nothing: built without the features `ort` and `tract`".into()],
+    }
+    .into())
+}
+
+/// A session, and the folder its model lies in where it has to lie in one.
+pub(crate) struct Loaded {
+    pub session: Box<dyn Session>,
+    _folder: Option<TempDir>,
+}
+
+/// Prepares a model as it is on the disk.
+pub(crate) fn load_file(runtime: &dyn Runtime, path: &Path) -> Result<Loaded> {
+    let session = runtime.load(path.into(), &SessionOptions::default())?;
+    Ok(Loaded {
+        session,
+        _folder: None,
+    })
+}
+
+/// Prepares a model that may exist in memory only.
+///
+/// Small ones go as bytes. Big ones, and those with external data, which runtimes look for beside
+/// a file, are written to a temporary folder inside `folder` (or the system's) first.
+pub(crate) fn load(runtime: &dyn Runtime, model: &Model, folder: Option<&Path>) -> Result<Loaded> {
+    let options = SessionOptions::default();
+    let external = model
+        .graph
+        .initializers()
+        .any(|(_, t)| matches!(t.storage, Storage::External { .. }));
+    if !external && model.source_len() <= IN_MEMORY {
+        let bytes = model.to_bytes()?;
+        let session = runtime.load(bytes.as_slice().into(), &options)?;
+        return Ok(Loaded {
+            session,
+            _folder: None,
+        });
+    }
+    let place = folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
+    let temporary = tempfile::Builder::new()
+        .prefix(".ailurus-")
+        .tempdir_in(&place)
+        .map_err(|source| Error::Io {
+            action: "create a temporary folder in",
+            path: place,
+            source,
+        })?;
+    let path = temporary.path().join("model.onnx");
+    let write = WriteOptions {
+        external_data: ExternalData::Single,
+        sync: false,
+        ..WriteOptions::default()
+    };
+    model.write(&path, &write)?;
+    let session = runtime.load(path.as_path().into(), &options)?;
+    Ok(Loaded {
+        session,
+        _folder: Some(temporary),
+    })
+}

@@ -1,0 +1,166 @@
+//! One error for the whole way from file to file.
+
+use std::path::PathBuf;
+
+use ailurus_analyze::Refusal;
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong; [`Error::code`] gives the stable code, also of the errors it wraps.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A model cannot be read, edited or written.
+    #[error(transparent)]
+    Model(#[from] ailurus_onnx::Error),
+    /// A model cannot be handled.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// A plan cannot be made or carried out.
+    #[error(transparent)]
+    Rewrite(ailurus_rewrite::Error),
+    /// A model cannot be run.
+    #[cfg(feature = "runtime")]
+    #[error(transparent)]
+    Runtime(#[from] ailurus_runtime::Error),
+    /// The rewritten model does not do what the original does.
+    #[cfg(feature = "runtime")]
+    #[error("verification failed: {reason}")]
+    Verification {
+        /// What was found.
+        reason: String,
+        /// All that was measured.
+        verdict: Box<crate::verify::Verdict>,
+    },
+    /// A plan file cannot be used.
+    #[error("cannot use the plan `{}`: {reason}", .path.display())]
+    PlanFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A picture cannot be read.
+    #[error("cannot read the image `{}`: {reason}", .path.display())]
+    ImageFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The model's inputs cannot be made up from a picture or from noise.
+    #[error("cannot make inputs for this model: {reason}")]
+    Inputs {
+        /// Why not.
+        reason: String,
+    },
+    /// A folder or temporary file is in the way.
+    #[error("cannot {action} `{}`: {source}; nothing was changed at the destination", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// Reason given by the system.
+        source: std::io::Error,
+    },
+    /// An option is outside its range.
+    #[error("{option} = {value} is not allowed: {reason}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Error::Refused(Box::new(refusal))
+    }
+}
+
+impl From<ailurus_rewrite::Error> for Error {
+    fn from(error: ailurus_rewrite::Error) -> Self {
+        // What the lower crate only passes on is shown as what it is.
+        match error {
+            ailurus_rewrite::Error::Refused(refusal) => Error::Refused(refusal),
+            ailurus_rewrite::Error::Model(error) => Error::Model(error),
+            error => Error::Rewrite(error),
+        }
+    }
+}
+
+impl Error {
+    /// The error's stable code, the same in every release.
+    pub fn code(&self) -> String {
+        match self {
+            Error::Model(e) => e.code().to_owned(),
+            Error::Refused(r) => format!("{:?}", r.code),
+            Error::Rewrite(e) => e.code(),
+            #[cfg(feature = "runtime")]
+            Error::Runtime(e) => e.code().to_owned(),
+            #[cfg(feature = "runtime")]
+            Error::Verification { .. } => "AIL0701".to_owned(),
+            Error::PlanFile { .. } => "AIL0702".to_owned(),
+            Error::ImageFile { .. } => "AIL0703".to_owned(),
+            Error::Inputs { .. } => "AIL0704".to_owned(),
+            Error::Io { .. } => "AIL0705".to_owned(),
+            Error::Option { .. } => "AIL0706".to_owned(),
+        }
+    }
+
+    /// True when the models were compared and found different.
+    pub fn is_verification(&self) -> bool {
+        self.code() == "AIL0701"
+    }
+
+    /// What is wrong, without code and advice.
+    pub fn message(&self) -> String {
+        match self {
+            Error::Refused(r) => r.reason.clone(),
+            other => Text::of(other).message,
+        }
+    }
+
+    /// The node it is about, where there is one.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Error::Refused(r) => r.node.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What to try.
+    pub fn next(&self) -> Option<String> {
+        match self {
+            Error::Refused(r) => Some(r.next.clone()),
+            other => Text::of(other).next,
+        }
+    }
+}
+
+/// The parts of a text such as `AIL0401: what is wrong; what to do` or `…\n  next: what to do`.
+struct Text {
+    message: String,
+    next: Option<String>,
+}
+
+impl Text {
+    fn of(error: &Error) -> Self {
+        let text = error.to_string();
+        let code = format!("{}: ", error.code());
+        let text = text.strip_prefix(&code).unwrap_or(&text);
+        let (message, next) = match text.split_once("\n  next: ") {
+            Some((message, next)) => (message, Some(next.to_owned())),
+            None => (text, None),
+        };
+        Text {
+            message: message.trim_end().to_owned(),
+            next,
+        }
+    }
+}

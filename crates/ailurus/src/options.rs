@@ -1,0 +1,97 @@
+//! What a caller asks for, from one end to the other.
+
+use ailurus_onnx::ExternalData;
+use ailurus_rewrite::options::Keep;
+use ailurus_rewrite::{Emit, Metric, UnfoldMode};
+
+use crate::{Error, Result};
+
+/// How to rewrite a model. Starts from [`Options::new`]; every field has a setter.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// What the plan is made from.
+    pub rewrite: ailurus_rewrite::Options,
+    /// How the operators travel.
+    pub emit: Emit,
+    /// What happens to external data.
+    pub external_data: ExternalData,
+    /// The output may replace the input.
+    pub overwrite_input: bool,
+}
+
+impl Options {
+    /// Blocks `1..=layer` run on all tokens, the rest on half of the patches.
+    pub fn new(layer: usize) -> Self {
+        Options {
+            rewrite: ailurus_rewrite::Options::new(layer),
+            emit: Emit::default(),
+            external_data: ExternalData::default(),
+            overwrite_input: false,
+        }
+    }
+
+    /// The share of the patches that is kept, above 0 and at most 1.
+    ///
+    /// # Errors
+    /// When it is outside that range.
+    pub fn keep(mut self, share: f64) -> Result<Self> {
+        self.rewrite.keep = Keep::share(share).ok_or_else(|| Error::Option {
+            option: "keep",
+            value: share.to_string(),
+            reason: "it is a share of the patches, above 0 and at most 1",
+        })?;
+        Ok(self)
+    }
+
+    /// The number of patches that is kept, at least 1.
+    ///
+    /// # Errors
+    /// When it is 0.
+    pub fn tokens(mut self, tokens: usize) -> Result<Self> {
+        if tokens == 0 {
+            return Err(Error::Option {
+                option: "tokens",
+                value: tokens.to_string(),
+                reason: "at least one token has to be kept",
+            });
+        }
+        self.rewrite.keep = Keep::Tokens(tokens);
+        Ok(self)
+    }
+
+    /// What distances between tokens are measured on.
+    #[must_use]
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.rewrite.metric = metric;
+        self
+    }
+
+    /// How the full grid is made again.
+    #[must_use]
+    pub fn unfold(mut self, unfold: UnfoldMode) -> Self {
+        self.rewrite.unfold = unfold;
+        self
+    }
+
+    /// How the operators travel.
+    #[must_use]
+    pub fn emit(mut self, emit: Emit) -> Self {
+        self.emit = emit;
+        self
+    }
+
+    /// What happens to external data.
+    #[must_use]
+    pub fn external_data(mut self, external_data: ExternalData) -> Self {
+        self.external_data = external_data;
+        self
+    }
+
+    /// Allows the output to replace the input.
+    #[must_use]
+    pub fn overwrite_input(mut self, allowed: bool) -> Self {
+        self.overwrite_input = allowed;
+        self
+    }
+}
