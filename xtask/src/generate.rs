@@ -7,8 +7,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use ailurus_onnx::{
-    Attribute, DataType, Dim, ExternalData, GraphEdit, Model, NodeSpec, Storage, Tensor,
-    TensorType, ValueId, WriteOptions,
+    Attribute, DataType, Dim, ExternalData, GraphEdit, Model, NodeSpec, Storage, Tensor, TensorType, ValueId,
+    WriteOptions,
 };
 use anyhow::{Context, Result, ensure};
 
@@ -35,27 +35,14 @@ pub(crate) struct Vit {
 
 /// Writes the model to `out`, its weights inside or in `<out>.data`.
 pub(crate) fn write(vit: &Vit, out: &Path, external: bool) -> Result<()> {
-    ensure!(
-        vit.heads > 0 && vit.width.is_multiple_of(vit.heads),
-        "the width must be a multiple of the heads"
-    );
-    let name = out
-        .file_name()
-        .and_then(|n| n.to_str())
-        .context("the output needs a file name")?;
-    let stem = if external {
-        name.to_owned()
-    } else {
-        format!("{name}.part")
-    };
+    ensure!(vit.heads > 0 && vit.width.is_multiple_of(vit.heads), "the width must be a multiple of the heads");
+    let name = out.file_name().and_then(|n| n.to_str()).context("the output needs a file name")?;
+    let stem = if external { name.to_owned() } else { format!("{name}.part") };
     let data = out.with_file_name(format!("{stem}.data"));
     let mut generator = Generator::new(vit, &data)?;
     generator.model()?;
     let model = generator.finish()?;
-    let options = WriteOptions {
-        sync: false,
-        ..WriteOptions::default()
-    };
+    let options = WriteOptions { sync: false, ..WriteOptions::default() };
     if external {
         model.write(out, &options)?;
         return Ok(());
@@ -63,10 +50,7 @@ pub(crate) fn write(vit: &Vit, out: &Path, external: bool) -> Result<()> {
     // the weights are known by their place in the data file now: embed them from there
     let skeleton = out.with_file_name(&stem);
     model.write(&skeleton, &options)?;
-    let embed = WriteOptions {
-        external_data: ExternalData::Inline,
-        ..options
-    };
+    let embed = WriteOptions { external_data: ExternalData::Inline, ..options };
     let result = Model::load(&skeleton).and_then(|m| m.write(out, &embed));
     for part in [&skeleton, &data] {
         std::fs::remove_file(part).with_context(|| format!("removing {}", part.display()))?;
@@ -88,10 +72,7 @@ struct Generator<'a> {
 impl<'a> Generator<'a> {
     fn new(vit: &'a Vit, path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-        let name = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .context("a data file without name")?;
+        let name = path.file_name().and_then(|n| n.to_str()).context("a data file without name")?;
         Ok(Self {
             vit,
             edit: GraphEdit::new(Model::new("main_graph", 8, 17)),
@@ -104,23 +85,14 @@ impl<'a> Generator<'a> {
     }
 
     fn finish(mut self) -> Result<Model> {
-        self.data
-            .flush()
-            .with_context(|| format!("writing {}", self.path.display()))?;
+        self.data.flush().with_context(|| format!("writing {}", self.path.display()))?;
         self.edit.set_producer("ailurus-generate", "1");
         Ok(self.edit.finish()?)
     }
 
     /// The whole graph.
     fn model(&mut self) -> Result<()> {
-        let Vit {
-            width: c,
-            grid: (h, w),
-            patch,
-            prefix,
-            classes,
-            ..
-        } = *self.vit;
+        let Vit { width: c, grid: (h, w), patch, prefix, classes, .. } = *self.vit;
         let image = float_type(&[1, 3, h * patch, w * patch]);
         let pixels = self.edit.add_graph_input("pixel_values", image)?;
 
@@ -141,10 +113,7 @@ impl<'a> Generator<'a> {
         let mut x = self.transpose("/patch_embed/Transpose", x, &[0, 2, 1])?;
         if prefix > 0 {
             let tokens = self.weight("prefix_tokens", &[1, prefix, c], 0.02)?;
-            x = self.node(
-                "/Concat",
-                NodeSpec::new("Concat", [tokens, x]).attribute("axis", Attribute::Int(1)),
-            )?;
+            x = self.node("/Concat", NodeSpec::new("Concat", [tokens, x]).attribute("axis", Attribute::Int(1)))?;
         }
         let position = self.weight("pos_embed", &[1, prefix + h * w, c], 0.02)?;
         x = self.binary("/Add", "Add", x, position)?;
@@ -172,10 +141,7 @@ impl<'a> Generator<'a> {
             .name("/Resize")
             .input(None)
             .input(scales)
-            .attribute(
-                "coordinate_transformation_mode",
-                Attribute::Str(b"half_pixel".to_vec()),
-            )
+            .attribute("coordinate_transformation_mode", Attribute::Str(b"half_pixel".to_vec()))
             .attribute("cubic_coeff_a", Attribute::Float(-0.75))
             .attribute("mode", Attribute::Str(b"linear".to_vec()))
             .attribute("nearest_mode", Attribute::Str(b"floor".to_vec()))
@@ -204,26 +170,16 @@ impl<'a> Generator<'a> {
         let qkv = self.linear(&format!("{at}/qkv"), &format!("{w}.qkv"), x, (c, 3 * c))?;
         let parts = [1, tokens as i64, 3, heads as i64, depth as i64];
         let shape = self.ints(&format!("{at}/Constant"), &parts)?;
-        let qkv = self.node(
-            &format!("{at}/Reshape"),
-            NodeSpec::new("Reshape", [qkv, shape]),
-        )?;
+        let qkv = self.node(&format!("{at}/Reshape"), NodeSpec::new("Reshape", [qkv, shape]))?;
         let qkv = self.transpose(&format!("{at}/Transpose"), qkv, &[2, 0, 3, 1, 4])?;
         let mut pick = |index: i64| -> Result<ValueId> {
-            let suffix = if index == 0 {
-                String::new()
-            } else {
-                format!("_{index}")
-            };
+            let suffix = if index == 0 { String::new() } else { format!("_{index}") };
             let which = self.scalar(&format!("{at}/Constant_pick{suffix}"), index)?;
             let gather = NodeSpec::new("Gather", [qkv, which]).attribute("axis", Attribute::Int(0));
             self.node(&format!("{at}/Gather{suffix}"), gather)
         };
         let (q, k, v) = (pick(0)?, pick(1)?, pick(2)?);
-        let scale = self.floats(
-            &format!("{at}/Constant_scale"),
-            &[(depth as f32).powf(-0.5)],
-        )?;
+        let scale = self.floats(&format!("{at}/Constant_scale"), &[(depth as f32).powf(-0.5)])?;
         let q = self.binary(&format!("{at}/Mul"), "Mul", q, scale)?;
         let k = self.transpose(&format!("{at}/Transpose_1"), k, &[0, 1, 3, 2])?;
         let scores = self.binary(&format!("{at}/MatMul"), "MatMul", q, k)?;
@@ -275,10 +231,7 @@ impl<'a> Generator<'a> {
 
     fn transpose(&mut self, name: &str, x: ValueId, perm: &[i64]) -> Result<ValueId> {
         let perm = Attribute::Ints(perm.to_vec());
-        self.node(
-            name,
-            NodeSpec::new("Transpose", [x]).attribute("perm", perm),
-        )
+        self.node(name, NodeSpec::new("Transpose", [x]).attribute("perm", perm))
     }
 
     fn node(&mut self, name: &str, spec: NodeSpec) -> Result<ValueId> {
@@ -300,11 +253,7 @@ impl<'a> Generator<'a> {
     }
 
     fn floats(&mut self, name: &str, values: &[f32]) -> Result<ValueId> {
-        let dims: &[i64] = if values.len() == 1 {
-            &[]
-        } else {
-            &[values.len() as i64]
-        };
+        let dims: &[i64] = if values.len() == 1 { &[] } else { &[values.len() as i64] };
         self.constant(name, Tensor::from_f32("", dims, values))
     }
 
@@ -316,16 +265,10 @@ impl<'a> Generator<'a> {
         })
     }
 
-    fn tensor(
-        &mut self,
-        name: &str,
-        dims: &[usize],
-        value: impl Fn(u64) -> f32,
-    ) -> Result<ValueId> {
+    fn tensor(&mut self, name: &str, dims: &[usize], value: impl Fn(u64) -> f32) -> Result<ValueId> {
         let count: usize = dims.iter().product();
         let offset = self.written.next_multiple_of(64);
-        self.data
-            .write_all(&vec![0; (offset - self.written) as usize])?;
+        self.data.write_all(&vec![0; (offset - self.written) as usize])?;
         for _ in 0..count {
             // xorshift64*: fast, and good enough for weights nobody trains
             self.random ^= self.random >> 12;
@@ -336,11 +279,7 @@ impl<'a> Generator<'a> {
         }
         let length = count as u64 * 4;
         self.written = offset + length;
-        let storage = Storage::External {
-            location: self.location.clone(),
-            offset,
-            length,
-        };
+        let storage = Storage::External { location: self.location.clone(), offset, length };
         Ok(self.edit.add_initializer(Tensor {
             name: name.to_owned(),
             dtype: DataType::F32,
@@ -351,8 +290,5 @@ impl<'a> Generator<'a> {
 }
 
 fn float_type(dims: &[usize]) -> TensorType {
-    TensorType {
-        dtype: DataType::F32,
-        shape: Some(dims.iter().map(|&d| Dim::Value(d as i64)).collect()),
-    }
+    TensorType { dtype: DataType::F32, shape: Some(dims.iter().map(|&d| Dim::Value(d as i64)).collect()) }
 }

@@ -1,11 +1,7 @@
 //! Project chores that need more than cargo: `cargo xtask <command>`.
 //!
 //! Each command is one file in `commands`; this file only names them.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what a chore runner is for"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a chore runner is for")]
 
 mod commands;
 mod generate;

@@ -15,10 +15,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts sampling.
     pub(crate) fn start() -> Self {
-        let (stop, peak) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
+        let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (seen, until) = (peak.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             while !until.load(Ordering::Relaxed) {
@@ -45,6 +42,5 @@ fn anonymous_kb() -> u64 {
         return 0;
     };
     let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    line.and_then(|l| l.split_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
+    line.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

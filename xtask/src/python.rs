@@ -17,18 +17,13 @@ fn folder() -> PathBuf {
 
 /// The environment's interpreter.
 pub(crate) fn interpreter() -> PathBuf {
-    folder().join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    })
+    folder().join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
 }
 
 /// True when the environment exists and holds exactly the pinned packages.
 fn is_current() -> bool {
     interpreter().exists()
-        && std::fs::read_to_string(folder().join("ailurus-pins.txt"))
-            .is_ok_and(|s| s == REQUIREMENTS)
+        && std::fs::read_to_string(folder().join("ailurus-pins.txt")).is_ok_and(|s| s == REQUIREMENTS)
 }
 
 /// Makes sure that the environment is there and returns its interpreter.
@@ -52,24 +47,13 @@ fn build() -> Result<()> {
     std::fs::create_dir_all(workspace::cache())?;
     let host = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     eprintln!("creating {}", folder.display());
-    run(Command::new(&host)
-        .args(["-m", "venv", "--without-pip"])
-        .arg(&folder))?;
-    let site = output(Command::new(interpreter()).args([
-        "-c",
-        "import sysconfig; print(sysconfig.get_path('purelib'))",
-    ]))?;
+    run(Command::new(&host).args(["-m", "venv", "--without-pip"]).arg(&folder))?;
+    let site =
+        output(Command::new(interpreter()).args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]))?;
     // pip runs in the host interpreter: the wheels it picks must fit the environment's, which is
     // the same interpreter.
     run(Command::new(&host)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
         .args(["--only-binary", ":all:", "--target"])
         .arg(site.trim())
         .arg("--requirement")
@@ -83,10 +67,11 @@ fn build() -> Result<()> {
 
 /// The ONNX Runtime library inside the environment.
 pub(crate) fn onnxruntime_library(interpreter: &Path) -> Result<PathBuf> {
-    let package = output(Command::new(interpreter).args([
-        "-c",
-        "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])",
-    ]))?;
+    let package =
+        output(Command::new(interpreter).args([
+            "-c",
+            "import importlib.util as u; print(u.find_spec('onnxruntime').submodule_search_locations[0])",
+        ]))?;
     let capi = Path::new(package.trim()).join("capi");
     let mut found: Vec<PathBuf> = std::fs::read_dir(&capi)
         .with_context(|| format!("reading {}", capi.display()))?
@@ -94,9 +79,7 @@ pub(crate) fn onnxruntime_library(interpreter: &Path) -> Result<PathBuf> {
         .filter(|p| is_library(p))
         .collect();
     found.sort();
-    found
-        .pop()
-        .with_context(|| format!("no ONNX Runtime library in {}", capi.display()))
+    found.pop().with_context(|| format!("no ONNX Runtime library in {}", capi.display()))
 }
 
 fn is_library(path: &Path) -> bool {
@@ -109,10 +92,7 @@ fn is_library(path: &Path) -> bool {
 
 /// Runs a command, its output shown; fails when it does.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("starting {command:?}"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("starting {command:?}"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }

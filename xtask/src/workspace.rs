@@ -10,9 +10,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// The folder for everything fetched or generated: `AILURUS_CACHE`, or `.cache` in the workspace.
 pub(crate) fn cache() -> PathBuf {
-    std::env::var_os("AILURUS_CACHE")
-        .filter(|v| !v.is_empty())
-        .map_or_else(|| root().join(".cache"), PathBuf::from)
+    std::env::var_os("AILURUS_CACHE").filter(|v| !v.is_empty()).map_or_else(|| root().join(".cache"), PathBuf::from)
 }
 
 /// A Python script that ships with xtask.

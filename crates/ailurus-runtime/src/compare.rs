@@ -40,29 +40,15 @@ impl Difference {
     /// True when the outputs agree to this tolerance and in their NaNs.
     pub fn is_within(&self, tolerance: Tolerance) -> bool {
         // Written so that a NaN is never within.
-        self.nan_mismatches == 0
-            && self.relative_l2 <= tolerance.relative_l2
-            && self.max_abs <= tolerance.max_abs
+        self.nan_mismatches == 0 && self.relative_l2 <= tolerance.relative_l2 && self.max_abs <= tolerance.max_abs
     }
 }
 
 /// Compares `other` with `reference`. `label_axis` is the axis of class scores, if there is one.
-pub fn tensors(
-    name: &str,
-    reference: &Tensor,
-    other: &Tensor,
-    label_axis: Option<usize>,
-) -> Result<Difference> {
-    let fail = |reason: String| Error::Incomparable {
-        name: name.to_owned(),
-        reason,
-    };
+pub fn tensors(name: &str, reference: &Tensor, other: &Tensor, label_axis: Option<usize>) -> Result<Difference> {
+    let fail = |reason: String| Error::Incomparable { name: name.to_owned(), reason };
     if reference.dims() != other.dims() {
-        return Err(fail(format!(
-            "its shape is {:?}, not {:?}",
-            other.dims(),
-            reference.dims()
-        )));
+        return Err(fail(format!("its shape is {:?}, not {:?}", other.dims(), reference.dims())));
     }
     if let Some(axis) = label_axis.filter(|a| *a >= reference.dims().len()) {
         return Err(fail(format!("it has no axis {axis}")));
@@ -94,14 +80,10 @@ pub fn outputs(
     reference
         .iter()
         .map(|(name, a)| {
-            let (_, b) =
-                other
-                    .iter()
-                    .find(|(n, _)| n == name)
-                    .ok_or_else(|| Error::Incomparable {
-                        name: name.clone(),
-                        reason: "only one of the two has it".into(),
-                    })?;
+            let (_, b) = other.iter().find(|(n, _)| n == name).ok_or_else(|| Error::Incomparable {
+                name: name.clone(),
+                reason: "only one of the two has it".into(),
+            })?;
             tensors(name, a, b, label_axis(name, a))
         })
         .collect()
@@ -182,9 +164,7 @@ fn label_agreement(dims: &[usize], axis: usize, a: &[f64], b: &[f64]) -> f64 {
         }
         best
     };
-    let equal = (0..positions)
-        .filter(|p| label(a, *p) == label(b, *p))
-        .count();
+    let equal = (0..positions).filter(|p| label(a, *p) == label(b, *p)).count();
     equal as f64 / positions as f64
 }
 
@@ -199,19 +179,10 @@ mod tests {
 
     #[test]
     fn equal_values() {
-        let d = diff(
-            &[1.0, f32::NAN, f32::INFINITY, 0.0],
-            &[1.0, f32::NAN, f32::INFINITY, 0.0],
-        );
-        assert_eq!(
-            (d.max_abs, d.relative_l2, d.cosine, d.nan_mismatches),
-            (0.0, 0.0, 1.0, 0)
-        );
+        let d = diff(&[1.0, f32::NAN, f32::INFINITY, 0.0], &[1.0, f32::NAN, f32::INFINITY, 0.0]);
+        assert_eq!((d.max_abs, d.relative_l2, d.cosine, d.nan_mismatches), (0.0, 0.0, 1.0, 0));
         assert_eq!(diff(&[0.0; 3], &[0.0; 3]).cosine, 1.0);
-        assert!(d.is_within(Tolerance {
-            relative_l2: 0.0,
-            max_abs: 0.0
-        }));
+        assert!(d.is_within(Tolerance { relative_l2: 0.0, max_abs: 0.0 }));
     }
 
     #[test]
@@ -221,10 +192,7 @@ mod tests {
         assert!((d.relative_l2 - 0.1).abs() < 1e-12);
         assert!(d.cosine > 0.99 && d.cosine < 1.0);
         assert_eq!(diff(&[1.0, f32::NAN], &[1.0, 2.0]).nan_mismatches, 1);
-        let loose = Tolerance {
-            relative_l2: 1e9,
-            max_abs: 1e9,
-        };
+        let loose = Tolerance { relative_l2: 1e9, max_abs: 1e9 };
         assert!(!diff(&[1.0, f32::NAN], &[1.0, 2.0]).is_within(loose));
         assert!(!diff(&[1.0], &[f32::INFINITY]).is_within(loose));
         assert!(!diff(&[f32::INFINITY], &[f32::NEG_INFINITY]).is_within(loose));

@@ -20,10 +20,7 @@ pub struct Rounds {
 
 impl Default for Rounds {
     fn default() -> Self {
-        Rounds {
-            warm_up: 1,
-            pairs: 7,
-        }
+        Rounds { warm_up: 1, pairs: 7 }
     }
 }
 
@@ -47,11 +44,7 @@ impl Distribution {
             let (low, high) = (x.floor() as usize, x.ceil() as usize);
             times[low] + (times[high] - times[low]) * (x - x.floor())
         };
-        Distribution {
-            median_ms: at(0.5),
-            min_ms: at(0.0),
-            spread_ms: at(0.75) - at(0.25),
-        }
+        Distribution { median_ms: at(0.5), min_ms: at(0.0), spread_ms: at(0.75) - at(0.25) }
     }
 }
 
@@ -90,12 +83,7 @@ pub fn interleaved<E>(
         }
     }
     let (base, other) = (Distribution::of(a), Distribution::of(b));
-    Ok(Latency {
-        base,
-        other,
-        speed_up: base.median_ms / other.median_ms,
-        pairs,
-    })
+    Ok(Latency { base, other, speed_up: base.median_ms / other.median_ms, pairs })
 }
 
 /// Times two sessions on the same inputs.
@@ -105,11 +93,7 @@ pub fn sessions(
     other: &dyn Session,
     inputs: &[(&str, &Tensor)],
 ) -> Result<Latency> {
-    interleaved(
-        rounds,
-        || base.run(inputs).map(drop),
-        || other.run(inputs).map(drop),
-    )
+    interleaved(rounds, || base.run(inputs).map(drop), || other.run(inputs).map(drop))
 }
 
 fn time<E>(f: &mut impl FnMut() -> Result<(), E>) -> Result<f64, E> {
@@ -133,10 +117,7 @@ mod tests {
     #[test]
     fn each_runs_as_often_as_asked() {
         let (mut a, mut b) = (0, 0);
-        let rounds = Rounds {
-            warm_up: 2,
-            pairs: 3,
-        };
+        let rounds = Rounds { warm_up: 2, pairs: 3 };
         let count = |n: &mut i32| -> Result<(), ()> {
             *n += 1;
             Ok(())

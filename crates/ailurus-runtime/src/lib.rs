@@ -20,7 +20,5 @@ pub mod testing;
 
 pub use error::{Error, Result};
 pub use ort::OnnxRuntime;
-pub use session::{
-    Dim, Model, Optimization, Outputs, Runtime, Session, SessionOptions, ValueInfo, check_inputs,
-};
+pub use session::{Dim, Model, Optimization, Outputs, Runtime, Session, SessionOptions, ValueInfo, check_inputs};
 pub use tensor::{Data, DataType, Tensor};

@@ -50,19 +50,12 @@ fn parse_header(header: &str) -> Result<(DataType, bool, Vec<usize>), String> {
         .ok_or("structured arrays are not supported")?
         .0;
     let fortran = field(header, "fortran_order")?.starts_with("True");
-    let shape = field(header, "shape")?
-        .strip_prefix('(')
-        .and_then(|s| s.split_once(')'))
-        .ok_or("malformed shape")?
-        .0;
+    let shape = field(header, "shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).ok_or("malformed shape")?.0;
     let dims = shape
         .split(',')
         .map(str::trim)
         .filter(|d| !d.is_empty())
-        .map(|d| {
-            d.parse::<usize>()
-                .map_err(|_| format!("malformed dimension {d:?}"))
-        })
+        .map(|d| d.parse::<usize>().map_err(|_| format!("malformed dimension {d:?}")))
         .collect::<Result<Vec<_>, _>>()?;
     Ok((element_type(descr)?, fortran, dims))
 }
@@ -106,11 +99,7 @@ pub(crate) fn encode(tensor: &Tensor) -> Vec<u8> {
         [] => String::new(),
         // Python's tuple of one.
         [n] => format!("{n},"),
-        dims => dims
-            .iter()
-            .map(usize::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
+        dims => dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
     };
     let mut header = format!("{{'descr': '{code}', 'fortran_order': False, 'shape': ({shape}), }}");
     // Magic, version, length and header together end at a multiple of 64, with a line break.
@@ -134,9 +123,7 @@ fn little_endian(data: &Data) -> std::borrow::Cow<'_, [u8]> {
 #[cfg(target_endian = "big")]
 fn little_endian(data: &Data) -> std::borrow::Cow<'_, [u8]> {
     let mut bytes = data.bytes().to_vec();
-    bytes
-        .chunks_exact_mut(data.data_type().size())
-        .for_each(<[u8]>::reverse);
+    bytes.chunks_exact_mut(data.data_type().size()).for_each(<[u8]>::reverse);
     bytes.into()
 }
 

@@ -10,17 +10,11 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::{Error, Result, Tensor, npy};
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    }
+    |source| Error::Io { path: path.to_path_buf(), source }
 }
 
 fn bad(path: &Path, reason: impl ToString) -> Error {
-    Error::Npz {
-        path: path.to_path_buf(),
-        reason: reason.to_string(),
-    }
+    Error::Npz { path: path.to_path_buf(), reason: reason.to_string() }
 }
 
 /// Reads all arrays, in the archive's order.
@@ -33,23 +27,15 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
         let mut entry = archive.by_index(i).map_err(|e| bad(path, e))?;
         let name = entry.name().map_err(|e| bad(path, e))?.into_owned();
         let mut bytes = Vec::new();
-        entry
-            .read_to_end(&mut bytes)
-            .map_err(|e| bad(path, format!("{name}: {e}")))?;
+        entry.read_to_end(&mut bytes).map_err(|e| bad(path, format!("{name}: {e}")))?;
         let tensor = npy::parse(&bytes).map_err(|e| bad(path, format!("{name}: {e}")))?;
-        out.push((
-            name.strip_suffix(".npy").unwrap_or(&name).to_owned(),
-            tensor,
-        ));
+        out.push((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), tensor));
     }
     Ok(out)
 }
 
 /// Writes arrays, uncompressed. The names must differ.
-pub fn write<'a>(
-    path: impl AsRef<Path>,
-    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
-) -> Result<()> {
+pub fn write<'a>(path: impl AsRef<Path>, tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>) -> Result<()> {
     let path = path.as_ref();
     let file = File::create(path).map_err(io(path))?;
     let mut archive = ZipWriter::new(std::io::BufWriter::new(file));
@@ -58,9 +44,7 @@ pub fn write<'a>(
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(u32::try_from(bytes.len()).is_err());
-        archive
-            .start_file(format!("{name}.npy"), options)
-            .map_err(|e| bad(path, e))?;
+        archive.start_file(format!("{name}.npy"), options).map_err(|e| bad(path, e))?;
         archive.write_all(&bytes).map_err(io(path))?;
     }
     let mut file = archive.finish().map_err(|e| bad(path, e))?;

@@ -123,14 +123,8 @@ pub trait Session: Send + Sync {
 }
 
 /// Checks names and element types, and returns the tensors in the order of `declared`.
-pub fn check_inputs<'a>(
-    declared: &[ValueInfo],
-    given: &[(&str, &'a Tensor)],
-) -> Result<Vec<&'a Tensor>> {
-    if let Some((name, _)) = given
-        .iter()
-        .find(|(n, _)| declared.iter().all(|d| d.name != *n))
-    {
+pub fn check_inputs<'a>(declared: &[ValueInfo], given: &[(&str, &'a Tensor)]) -> Result<Vec<&'a Tensor>> {
+    if let Some((name, _)) = given.iter().find(|(n, _)| declared.iter().all(|d| d.name != *n)) {
         return Err(Error::UnknownInput {
             name: (*name).to_owned(),
             known: declared.iter().map(|d| d.name.clone()).collect(),
@@ -140,18 +134,11 @@ pub fn check_inputs<'a>(
         .iter()
         .map(|d| {
             let (_, tensor) =
-                given
-                    .iter()
-                    .find(|(n, _)| d.name == *n)
-                    .ok_or_else(|| Error::MissingInput {
-                        name: d.name.clone(),
-                    })?;
+                given.iter().find(|(n, _)| d.name == *n).ok_or_else(|| Error::MissingInput { name: d.name.clone() })?;
             match d.data_type {
-                Some(declared) if declared != tensor.data_type() => Err(Error::InputType {
-                    name: d.name.clone(),
-                    given: tensor.data_type(),
-                    declared,
-                }),
+                Some(declared) if declared != tensor.data_type() => {
+                    Err(Error::InputType { name: d.name.clone(), given: tensor.data_type(), declared })
+                }
                 _ => Ok(*tensor),
             }
         })
@@ -163,24 +150,14 @@ mod tests {
     use super::*;
 
     fn info(name: &str) -> ValueInfo {
-        ValueInfo {
-            name: name.into(),
-            data_type: Some(DataType::F32),
-            dims: None,
-        }
+        ValueInfo { name: name.into(), data_type: Some(DataType::F32), dims: None }
     }
 
     #[test]
     fn inputs_are_ordered_and_checked() {
-        let (a, b) = (
-            Tensor::new([1], vec![1f32]).unwrap(),
-            Tensor::new([1], vec![2f32]).unwrap(),
-        );
+        let (a, b) = (Tensor::new([1], vec![1f32]).unwrap(), Tensor::new([1], vec![2f32]).unwrap());
         let declared = [info("a"), info("b")];
-        assert_eq!(
-            check_inputs(&declared, &[("b", &b), ("a", &a)]).unwrap(),
-            [&a, &b]
-        );
+        assert_eq!(check_inputs(&declared, &[("b", &b), ("a", &a)]).unwrap(), [&a, &b]);
         let code = |given: &[(&str, &Tensor)]| check_inputs(&declared, given).unwrap_err().code();
         assert_eq!(code(&[("a", &a)]), "AIL0507");
         assert_eq!(code(&[("a", &a), ("b", &b), ("c", &b)]), "AIL0506");

@@ -144,10 +144,7 @@ impl Tensor {
         let (dims, data) = (dims.into(), data.into());
         let expected = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         if expected != Some(data.len()) {
-            return Err(Error::ShapeMismatch {
-                dims,
-                elements: data.len(),
-            });
+            return Err(Error::ShapeMismatch { dims, elements: data.len() });
         }
         Ok(Tensor { dims, data })
     }
@@ -227,11 +224,9 @@ impl Tensor {
                 }
             };
         }
-        let data = convert!(F32: f32, F64: f64, I64: i64, I32: i32, I16: i16, I8: i8, U64: u64, U32: u32, U16: u16, U8: u8);
-        Tensor {
-            dims: self.dims.clone(),
-            data,
-        }
+        let data =
+            convert!(F32: f32, F64: f64, I64: i64, I32: i32, I16: i16, I8: i8, U64: u64, U32: u32, U16: u16, U8: u8);
+        Tensor { dims: self.dims.clone(), data }
     }
 }
 
@@ -244,16 +239,8 @@ mod tests {
         assert!(Tensor::new([2, 3], vec![0f32; 6]).is_ok());
         assert!(Tensor::new([0, 3], Vec::<f32>::new()).is_ok());
         assert!(Tensor::new(Vec::new(), vec![1i64]).is_ok());
-        assert_eq!(
-            Tensor::new([2, 3], vec![0f32; 5]).unwrap_err().code(),
-            "AIL0510"
-        );
-        assert_eq!(
-            Tensor::new([usize::MAX, 2], vec![0f32; 5])
-                .unwrap_err()
-                .code(),
-            "AIL0510"
-        );
+        assert_eq!(Tensor::new([2, 3], vec![0f32; 5]).unwrap_err().code(), "AIL0510");
+        assert_eq!(Tensor::new([usize::MAX, 2], vec![0f32; 5]).unwrap_err().code(), "AIL0510");
     }
 
     #[test]

@@ -19,9 +19,7 @@ pub enum Error {
         node: String,
     },
     /// The model calls a function defined in the file.
-    #[error(
-        "tract knows no model-local functions, but node {node:?} calls {function:?}; inline them first"
-    )]
+    #[error("tract knows no model-local functions, but node {node:?} calls {function:?}; inline them first")]
     Function {
         /// The function.
         function: String,
@@ -65,9 +63,6 @@ impl Error {
 
 impl From<Error> for ailurus_runtime::Error {
     fn from(error: Error) -> Self {
-        ailurus_runtime::Error::Backend {
-            code: error.code(),
-            source: Box::new(error),
-        }
+        ailurus_runtime::Error::Backend { code: error.code(), source: Box::new(error) }
     }
 }

@@ -15,10 +15,8 @@ pub(crate) fn guard<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T, String> 
         // The whole chain on one line: the outermost message alone names only the node.
         Ok(Err(error)) => Err(format!("{error:#}")),
         Err(panic) => {
-            let message = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let message =
+                panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
             Err(format!("internal error: {}", message.unwrap_or("unknown")))
         }
     }

@@ -11,7 +11,8 @@ use crate::{Error, ops};
 /// tract, part of this program.
 ///
 /// Options: [`ailurus_runtime::Optimization::None`] runs the graph as written, every other level
-/// runs tract's optimised form; the remaining options have no counterpart.
+/// runs tract's optimised form; threads are rayon's unless a number is given; the remaining options
+/// have no counterpart.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TractRuntime;
 
@@ -28,7 +29,7 @@ impl Runtime for TractRuntime {
             .with_ignore_output_shapes(true);
         ops::register(&mut onnx);
         let (proto, folder) = read(&onnx, model)?;
-        let session = TractSession::new(&onnx, &proto, folder.as_deref(), options.optimization)?;
+        let session = TractSession::new(&onnx, &proto, folder.as_deref(), options)?;
         Ok(Box::new(session))
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ailurus_runtime::{Dim, Optimization, Outputs, Session, Tensor, ValueInfo, check_inputs};
+use ailurus_runtime::{Dim, Optimization, Outputs, Session, SessionOptions, Tensor, ValueInfo, check_inputs};
 use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
 use tract_onnx::pb::{tensor_shape_proto, type_proto};
+use tract_onnx::prelude::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::{
-    InferenceFact, InferenceModel, InferenceModelExt, IntoTValue, TVec, TractResult, TypedFact,
-    TypedModel, TypedOp,
+    InferenceFact, InferenceModel, InferenceModelExt, IntoTValue, TVec, TractResult, TypedFact, TypedModel, TypedOp,
 };
 use tract_onnx::tract_core::plan::SimplePlan;
 
@@ -28,29 +28,19 @@ const KEPT_PLANS: usize = 4;
 pub(crate) struct TractSession {
     model: InferenceModel,
     optimization: Optimization,
+    /// The threads to run on; rayon's own when `None`.
+    pool: Option<rayon::ThreadPool>,
     inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
     plans: Mutex<BTreeMap<Vec<Vec<usize>>, Arc<Plan>>>,
 }
 
 impl TractSession {
-    pub(crate) fn new(
-        onnx: &Onnx,
-        proto: &ModelProto,
-        folder: Option<&str>,
-        optimization: Optimization,
-    ) -> Result<Self> {
-        let graph = proto
-            .graph
-            .as_ref()
-            .ok_or_else(|| Error::Read("it holds no graph".into()))?;
+    pub(crate) fn new(onnx: &Onnx, proto: &ModelProto, folder: Option<&str>, options: &SessionOptions) -> Result<Self> {
+        let graph = proto.graph.as_ref().ok_or_else(|| Error::Read("it holds no graph".into()))?;
         check_operators(onnx, proto, graph)?;
-        let initialized: BTreeSet<&str> =
-            graph.initializer.iter().map(|t| t.name.as_str()).collect();
-        let inputs = graph
-            .input
-            .iter()
-            .filter(|i| !initialized.contains(i.name.as_str()));
+        let initialized: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+        let inputs = graph.input.iter().filter(|i| !initialized.contains(i.name.as_str()));
         let inputs: Vec<ValueInfo> = inputs.map(describe).collect();
         let outputs: Vec<ValueInfo> = graph.output.iter().map(describe).collect();
         check_outputs(graph, &outputs)?;
@@ -58,19 +48,10 @@ impl TractSession {
         if let Some(name) = parsed.unresolved_inputs.first() {
             return Err(Error::Read(format!("nothing produces {name:?}")));
         }
-        let optimization = if is_quantized(graph) {
-            Optimization::None
-        } else {
-            optimization
-        };
+        let optimization = if is_quantized(graph) { Optimization::None } else { options.optimization };
+        let pool = options.threads.map(pool).transpose()?;
         let plans = Mutex::default();
-        Ok(TractSession {
-            model: parsed.model,
-            optimization,
-            inputs,
-            outputs,
-            plans,
-        })
+        Ok(TractSession { model: parsed.model, optimization, pool, inputs, outputs, plans })
     }
 
     /// The plan for inputs of these shapes.
@@ -82,11 +63,7 @@ impl TractSession {
             return Ok(plan.clone());
         }
         let plan = self.prepare(tensors).map_err(|reason| {
-            let shapes = key
-                .iter()
-                .map(|d| format!("{d:?}"))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let shapes = key.iter().map(|d| format!("{d:?}")).collect::<Vec<_>>().join(", ");
             Error::Prepare { shapes, reason }
         })?;
         if plans.len() >= KEPT_PLANS {
@@ -113,10 +90,8 @@ impl TractSession {
         })?;
         if self.optimization != Optimization::None {
             type Form = fn(TypedModel) -> TractResult<TypedModel>;
-            let forms: [(&str, Form); 2] = [
-                ("optimized", |m| m.into_optimized()),
-                ("decluttered", |m| m.into_decluttered()),
-            ];
+            let forms: [(&str, Form); 2] =
+                [("optimized", |m| m.into_optimized()), ("decluttered", |m| m.into_decluttered())];
             for (name, form) in forms {
                 match guard(|| SimplePlan::new(form(typed.clone())?)) {
                     Ok(plan) => return Ok(plan),
@@ -140,18 +115,18 @@ impl Session for TractSession {
     fn run(&self, inputs: &[(&str, &Tensor)]) -> ailurus_runtime::Result<Outputs> {
         let tensors = check_inputs(&self.inputs, inputs)?;
         let plan = self.plan(&tensors)?;
-        let values = guard(|| {
-            let values: TVec<_> = tensors
-                .iter()
-                .map(|t| Ok(to_tract(t)?.into_tvalue()))
-                .collect::<TractResult<_>>()?;
-            plan.run(values)
+        let run = || {
+            let values: TVec<_> = tensors.iter().map(|t| Ok(to_tract(t)?.into_tvalue())).collect::<TractResult<_>>()?;
+            // "Global" means the pool of the calling thread, as everywhere in rayon.
+            multithread_tract_scope(Executor::RayonGlobal, || plan.run(values))
+        };
+        let values = guard(|| match &self.pool {
+            Some(pool) => pool.install(run),
+            None => run(),
         })
         .map_err(Error::Run)?;
         let named = self.outputs.iter().zip(values.iter());
-        named
-            .map(|(o, v)| Ok((o.name.clone(), from_tract(&o.name, v)?)))
-            .collect()
+        named.map(|(o, v)| Ok((o.name.clone(), from_tract(&o.name, v)?))).collect()
     }
 }
 
@@ -160,10 +135,7 @@ impl Session for TractSession {
 /// tract's passes move quantisation across operators and change results far beyond rounding
 /// (measured on models with QuantizeLinear and DequantizeLinear: cosine 0.6 instead of 0.999).
 fn is_quantized(graph: &GraphProto) -> bool {
-    graph
-        .node
-        .iter()
-        .any(|n| n.op_type.ends_with("QuantizeLinear"))
+    graph.node.iter().any(|n| n.op_type.ends_with("QuantizeLinear"))
 }
 
 /// Refuses what tract has no operator for, before it is met in the middle of an analysis.
@@ -174,56 +146,41 @@ fn check_operators(onnx: &Onnx, proto: &ModelProto, graph: &GraphProto) -> Resul
         if onnx.op_register.0.contains_key(&node.op_type) && !namesake {
             continue;
         }
-        let is_function = proto
-            .functions
-            .iter()
-            .any(|f| f.name() == node.op_type && f.domain() == node.domain);
+        let is_function = proto.functions.iter().any(|f| f.name() == node.op_type && f.domain() == node.domain);
         let node_name = node.name.clone();
         return Err(if is_function {
-            Error::Function {
-                function: node.op_type.clone(),
-                node: node_name,
-            }
+            Error::Function { function: node.op_type.clone(), node: node_name }
         } else {
-            Error::Operator {
-                operator: node.op_type.clone(),
-                node: node_name,
-            }
+            Error::Operator { operator: node.op_type.clone(), node: node_name }
         });
     }
     Ok(())
+}
+
+/// A pool of this many threads.
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    builder.build().map_err(|e| Error::Run(e.to_string()))
 }
 
 /// Refuses outputs that nothing produces.
 fn check_outputs(graph: &GraphProto, outputs: &[ValueInfo]) -> Result<()> {
     let produced: BTreeSet<&str> = (graph.input.iter().map(|i| i.name.as_str()))
         .chain(graph.initializer.iter().map(|t| t.name.as_str()))
-        .chain(
-            graph
-                .node
-                .iter()
-                .flat_map(|n| n.output.iter().map(String::as_str)),
-        )
+        .chain(graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str)))
         .collect();
     match outputs.iter().find(|o| !produced.contains(o.name.as_str())) {
-        Some(o) => Err(Error::Read(format!(
-            "nothing produces the output {:?}",
-            o.name
-        ))),
+        Some(o) => Err(Error::Read(format!("nothing produces the output {:?}", o.name))),
         None => Ok(()),
     }
 }
 
 /// A declaration as plain data.
 fn describe(value: &ValueInfoProto) -> ValueInfo {
-    let tensor = value
-        .r#type
-        .as_ref()
-        .and_then(|t| t.value.as_ref())
-        .map(|v| {
-            let type_proto::Value::TensorType(tensor) = v;
-            tensor
-        });
+    let tensor = value.r#type.as_ref().and_then(|t| t.value.as_ref()).map(|v| {
+        let type_proto::Value::TensorType(tensor) = v;
+        tensor
+    });
     ValueInfo {
         name: value.name.clone(),
         data_type: tensor.and_then(|t| data_type(t.elem_type)),

@@ -57,10 +57,8 @@ pub(crate) fn to_tract(tensor: &Tensor) -> TractResult<TractTensor> {
 
 /// Copies a tensor out of tract. Shapes computed by the model are integers.
 pub(crate) fn from_tract(name: &str, tensor: &TractTensor) -> Result<Tensor> {
-    let wrong = || Error::ValueType {
-        what: format!("the output {name:?}"),
-        kind: format!("{:?}", tensor.datum_type()),
-    };
+    let wrong =
+        || Error::ValueType { what: format!("the output {name:?}"), kind: format!("{:?}", tensor.datum_type()) };
     if tensor.datum_type() == DatumType::TDim {
         let integers = tensor.cast_to::<i64>().map_err(|_| wrong())?.into_owned();
         return from_tract(name, &integers);
@@ -92,10 +90,7 @@ mod tests {
             Tensor::new([0, 3], Vec::<i64>::new()).unwrap(),
             Tensor::new(Vec::new(), vec![true]).unwrap(),
         ] {
-            assert_eq!(
-                datum_type(t.data_type()),
-                to_tract(&t).unwrap().datum_type()
-            );
+            assert_eq!(datum_type(t.data_type()), to_tract(&t).unwrap().datum_type());
             assert_eq!(from_tract("y", &to_tract(&t).unwrap()).unwrap(), t);
         }
     }

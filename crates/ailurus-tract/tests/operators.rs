@@ -10,10 +10,7 @@ const DOMAIN: &str = "ai.ailurus";
 const CHANNELS: usize = 5;
 
 fn load(model: &[u8], optimization: Optimization) -> ailurus_runtime::Result<Box<dyn Session>> {
-    let options = SessionOptions {
-        optimization,
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions { optimization, ..SessionOptions::default() };
     TractRuntime.load(Model::Bytes(model), &options)
 }
 
@@ -23,9 +20,7 @@ fn attributes(list: &[(&'static str, AttrValue)]) -> Vec<(&'static str, Attribut
         AttrValue::Float(v) => Attribute::Float(*v),
         AttrValue::Str(v) => Attribute::Text(v.clone().leak()),
     };
-    list.iter()
-        .map(|(name, value)| (*name, convert(value)))
-        .collect()
+    list.iter().map(|(name, value)| (*name, convert(value))).collect()
 }
 
 /// Numbers without near-ties, the same in every run.
@@ -48,43 +43,20 @@ fn model(parameters: &DensityPeaks, kind: ElementType, tokens: &str, grid_input:
     if grid_input {
         graph = graph.input("image", ElementType::F32, &["1", "1", "h", "w"]);
         // The grid as exporters compute it, from the shape of an input.
-        graph = graph
-            .initializer_i64("axes", &[2, 3])
-            .node("Shape", &["image"], &["image_shape"])
-            .node("Gather", &["image_shape", "axes"], &["grid"]);
+        graph = graph.initializer_i64("axes", &[2, 3]).node("Shape", &["image"], &["image_shape"]).node(
+            "Gather",
+            &["image_shape", "axes"],
+            &["grid"],
+        );
         inputs.push("grid");
     }
     let clusters = ["index", "anchor", "size"];
     graph
-        .custom(
-            DOMAIN,
-            "AilurusDensityPeaks",
-            &inputs,
-            &clusters,
-            &attributes(&parameters.attributes()),
-        )
-        .custom(
-            DOMAIN,
-            "AilurusMerge",
-            &["x", "index", "size"],
-            &["start"],
-            &plain,
-        )
+        .custom(DOMAIN, "AilurusDensityPeaks", &inputs, &clusters, &attributes(&parameters.attributes()))
+        .custom(DOMAIN, "AilurusMerge", &["x", "index", "size"], &["start"], &plain)
         .node("Neg", &["start"], &["z"])
-        .custom(
-            DOMAIN,
-            "AilurusUnfold",
-            &["z", "index"],
-            &["copied"],
-            &plain,
-        )
-        .custom(
-            DOMAIN,
-            "AilurusUnfoldResidual",
-            &["z", "start", "x", "index"],
-            &["y"],
-            &plain,
-        )
+        .custom(DOMAIN, "AilurusUnfold", &["z", "index"], &["copied"], &plain)
+        .custom(DOMAIN, "AilurusUnfoldResidual", &["z", "start", "x", "index"], &["y"], &plain)
         .output("index", ElementType::I32, &["batch", "t"])
         .output("anchor", ElementType::I32, &["batch", "r"])
         .output("size", ElementType::F32, &["batch", "r"])
@@ -103,19 +75,8 @@ where
     let tokens = p.prefix + grid.0 * grid.1 + p.suffix;
     let c = reference::density_peaks(p, x, batch, CHANNELS, grid).unwrap();
     let rows = c.rows;
-    let merge = MergeDims {
-        batch,
-        tokens,
-        rows,
-        channels: CHANNELS,
-    };
-    let unfold = UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices: 1,
-        channels: CHANNELS,
-    };
+    let merge = MergeDims { batch, tokens, rows, channels: CHANNELS };
+    let unfold = UnfoldDims { batch, rows, tokens, choices: 1, channels: CHANNELS };
     let start = reference::merge(x, &c.index, &c.size, merge).unwrap();
     let z: Vec<E> = start.iter().map(|v| -*v).collect();
     let copied = reference::unfold(&z, &c.index, None, unfold).unwrap();
@@ -192,32 +153,18 @@ fn weighted_unfold() {
         .input("z", ElementType::F32, &["b", "r", "5"])
         .input("index", ElementType::I32, &["b", "t", "2"])
         .input("weight", ElementType::F32, &["b", "t", "2"])
-        .custom(
-            DOMAIN,
-            "AilurusUnfold",
-            &["z", "index", "weight"],
-            &["y"],
-            &plain,
-        )
+        .custom(DOMAIN, "AilurusUnfold", &["z", "index", "weight"], &["y"], &plain)
         .output("y", ElementType::F32, &["b", "t", "5"])
         .model();
     let (z, weight) = (noise(15, 1), noise(8, 2));
     let index = vec![0, 2, 1, 1, 2, 0, 0, 1];
-    let dims = UnfoldDims {
-        batch: 1,
-        rows: 3,
-        tokens: 4,
-        choices: 2,
-        channels: CHANNELS,
-    };
+    let dims = UnfoldDims { batch: 1, rows: 3, tokens: 4, choices: 2, channels: CHANNELS };
     let want = reference::unfold(&z, &index, Some(&weight), dims).unwrap();
     let z = Tensor::new([1, 3, 5], z).unwrap();
     let index = Tensor::new([1, 4, 2], index).unwrap();
     let weight = Tensor::new([1, 4, 2], weight).unwrap();
     let session = load(&file, Optimization::All).unwrap();
-    let got = session
-        .run(&[("z", &z), ("index", &index), ("weight", &weight)])
-        .unwrap();
+    let got = session.run(&[("z", &z), ("index", &index), ("weight", &weight)]).unwrap();
     assert_eq!(got[0].1.as_f32(), Some(&want[..]));
 }
 
@@ -228,23 +175,13 @@ fn bad_nodes_are_errors() {
         list.extend(extra.iter().cloned());
         Graph::new()
             .input("x", ElementType::F32, &["b", "5", "5"])
-            .custom(
-                domain,
-                "AilurusDensityPeaks",
-                &["x"],
-                &["i", "a", "s"],
-                &attributes(&list),
-            )
+            .custom(domain, "AilurusDensityPeaks", &["x"], &["i", "a", "s"], &attributes(&list))
             .output("i", ElementType::I32, &["b", "5"])
             .model()
     };
     let fault = |file: &[u8]| load(file, Optimization::All).err().map(|e| e.to_string());
     assert_eq!(fault(&build(DOMAIN, &[])), None);
-    assert!(
-        fault(&build("elsewhere", &[]))
-            .unwrap()
-            .contains("elsewhere")
-    );
+    assert!(fault(&build("elsewhere", &[])).unwrap().contains("elsewhere"));
     let unknown = [("windw", AttrValue::Int(3))];
     assert!(fault(&build(DOMAIN, &unknown)).unwrap().contains("AIL0303"));
 
@@ -292,10 +229,7 @@ fn bad_models_are_errors() {
     let got = session.run(&[("x", &x)]);
     assert!(matches!(got, Err(Error::Backend { code: "AIL0605", .. })), "{got:?}");
     let absent = TractRuntime
-        .load(
-            Model::Path("/nonexistent.onnx".as_ref()),
-            &SessionOptions::default(),
-        )
+        .load(Model::Path("/nonexistent.onnx".as_ref()), &SessionOptions::default())
         .err()
         .map(|e| e.code());
     assert_eq!(absent, Some("AIL0601"));

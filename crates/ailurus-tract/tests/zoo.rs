@@ -9,10 +9,7 @@ use ailurus_tract::TractRuntime;
 /// What tract cannot do, by model, and the start of what it says.
 const REFUSED: &[(&str, &str)] = &[
     // com.microsoft's Attention: fused query, key and value.
-    (
-        "hf_clip_vision.ts17b-eager+trfclip",
-        "no operator \"Attention\"",
-    ),
+    ("hf_clip_vision.ts17b-eager+trfclip", "no operator \"Attention\""),
     ("hf_vit.ts17b-eager_t21+trfvit", "no operator \"Attention\""),
     // com.microsoft's MultiHeadAttention, of which tract has the form without bias.
     ("hf_vit.ts17b-eager_t21+trfvitmha", "optional input #3"),
@@ -40,8 +37,7 @@ const TOLERANCE: f64 = 1e-4;
 fn differences(model: &Path) -> Result<Vec<Difference>> {
     let arrays = npz::read(model.with_extension("npz"))?;
     let pick = |prefix: &str| -> Vec<(String, Tensor)> {
-        let strip =
-            |(n, t): &(String, Tensor)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()));
+        let strip = |(n, t): &(String, Tensor)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()));
         arrays.iter().filter_map(strip).collect()
     };
     let (inputs, expected) = (pick("in_"), pick("out_"));
@@ -64,14 +60,8 @@ fn zoo() {
     let mut faults = Vec::new();
     for path in &models {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let refused = REFUSED
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, why)| *why);
-        let tolerance = LOOSER
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map_or(TOLERANCE, |(_, t)| *t);
+        let refused = REFUSED.iter().find(|(n, _)| *n == name).map(|(_, why)| *why);
+        let tolerance = LOOSER.iter().find(|(n, _)| *n == name).map_or(TOLERANCE, |(_, t)| *t);
         match (differences(path), refused) {
             (Ok(d), None) => faults.extend(d.into_iter().filter_map(|d| {
                 (d.nan_mismatches > 0 || d.relative_l2 > tolerance)
@@ -82,11 +72,5 @@ fn zoo() {
             (Err(e), _) => faults.push(format!("{name}: [{}] {e}", e.code())),
         }
     }
-    assert!(
-        faults.is_empty(),
-        "{} of {}:\n{}",
-        faults.len(),
-        models.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), models.len(), faults.join("\n"));
 }

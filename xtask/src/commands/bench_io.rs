@@ -42,16 +42,8 @@ pub(crate) struct RewriteArgs {
 }
 
 /// A ViT-L/16 as pretrained on ImageNet-21k: 1.3 GB.
-const VIT_L: Vit = Vit {
-    depth: 24,
-    width: 1024,
-    heads: 16,
-    grid: (32, 32),
-    patch: 16,
-    mlp: 4096,
-    prefix: 1,
-    classes: 21_843,
-};
+const VIT_L: Vit =
+    Vit { depth: 24, width: 1024, heads: 16, grid: (32, 32), patch: 16, mlp: 4096, prefix: 1, classes: 21_843 };
 
 /// Loads with external data, changes one property, saves.
 const PYTHON: &str = "
@@ -127,40 +119,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn methods(with_python: bool) -> Vec<Method> {
-    let method = |name, external, baseline, start| Method {
-        name,
-        external,
-        baseline,
-        start,
-        times: Vec::new(),
-        peak_kb: 0,
-    };
+    let method =
+        |name, external, baseline, start| Method { name, external, baseline, start, times: Vec::new(), peak_kb: 0 };
     let mut all = vec![
         method("`cp`", false, 0, |f| copy(&[&f.inline], f, false)),
         method("ailurus", false, 0, |f| ours(&f.inline, f, &[])),
-        method("`cp`, then `sync`", false, 2, |f| {
-            copy(&[&f.inline], f, true)
-        }),
-        method("ailurus, synced (the default)", false, 2, |f| {
-            ours(&f.inline, f, &["--sync"])
-        }),
-        method("`cp` of both files", true, 4, |f| {
-            copy(&[&f.external, &data_of(&f.external)], f, false)
-        }),
-        method("ailurus, data copied", true, 4, |f| {
-            ours(&f.external, f, &[])
-        }),
-        method("ailurus, data in one aligned file", true, 4, |f| {
-            ours(&f.external, f, &["--single"])
-        }),
+        method("`cp`, then `sync`", false, 2, |f| copy(&[&f.inline], f, true)),
+        method("ailurus, synced (the default)", false, 2, |f| ours(&f.inline, f, &["--sync"])),
+        method("`cp` of both files", true, 4, |f| copy(&[&f.external, &data_of(&f.external)], f, false)),
+        method("ailurus, data copied", true, 4, |f| ours(&f.external, f, &[])),
+        method("ailurus, data in one aligned file", true, 4, |f| ours(&f.external, f, &["--single"])),
     ];
     if with_python {
-        all.push(method("Python onnx", false, 0, |f| {
-            onnx(&f.inline, f, "inline")
-        }));
-        all.push(method("Python onnx", true, 4, |f| {
-            onnx(&f.external, f, "external")
-        }));
+        all.push(method("Python onnx", false, 0, |f| onnx(&f.inline, f, "inline")));
+        all.push(method("Python onnx", true, 4, |f| onnx(&f.external, f, "external")));
     }
     all
 }
@@ -173,11 +145,7 @@ fn data_of(model: &Path) -> PathBuf {
 
 fn copy(from: &[&Path], files: &Files, sync: bool) -> Command {
     let mut shell = Command::new("sh");
-    let script = if sync {
-        "cp \"$@\" && sync -f \"$0\""
-    } else {
-        "cp \"$@\""
-    };
+    let script = if sync { "cp \"$@\" && sync -f \"$0\"" } else { "cp \"$@\"" };
     shell.arg("-c").arg(script).arg(&files.out);
     shell.args(from).arg(&files.out);
     shell
@@ -186,25 +154,14 @@ fn copy(from: &[&Path], files: &Files, sync: bool) -> Command {
 fn ours(input: &Path, files: &Files, options: &[&str]) -> Command {
     let this = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("xtask"));
     let mut command = Command::new(this);
-    command
-        .arg("bench-io-rewrite")
-        .arg(input)
-        .arg(files.output())
-        .args(options);
+    command.arg("bench-io-rewrite").arg(input).arg(files.output()).args(options);
     command
 }
 
 fn onnx(input: &Path, files: &Files, mode: &str) -> Command {
-    let python = files
-        .python
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("python3"));
+    let python = files.python.clone().unwrap_or_else(|| PathBuf::from("python3"));
     let mut command = Command::new(python);
-    command
-        .args(["-c", PYTHON])
-        .arg(input)
-        .arg(files.output())
-        .arg(mode);
+    command.args(["-c", PYTHON]).arg(input).arg(files.output()).arg(mode);
     command
 }
 
@@ -215,43 +172,23 @@ fn measure(method: &mut Method, files: &Files) -> Result<()> {
     std::fs::create_dir_all(&files.out)?;
     // earlier outputs must not compete for the disk, and inputs come from the page cache for everyone
     python::run(&mut Command::new("sync"))?;
-    let input = if method.external {
-        data_of(&files.external)
-    } else {
-        files.inline.clone()
-    };
+    let input = if method.external { data_of(&files.external) } else { files.inline.clone() };
     std::io::copy(&mut std::fs::File::open(input)?, &mut std::io::sink())?;
     let mut command = (method.start)(files);
     let start = Instant::now();
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     let time = start.elapsed();
-    ensure!(
-        output.status.success(),
-        "{command:?} ended with {}",
-        output.status
-    );
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);
     let peak: u64 = text.trim().parse().unwrap_or(0);
-    eprintln!(
-        "{:>7.2} s  {:>8} kB  {}",
-        time.as_secs_f64(),
-        peak,
-        method.name
-    );
+    eprintln!("{:>7.2} s  {:>8} kB  {}", time.as_secs_f64(), peak, method.name);
     method.times.push(time);
     method.peak_kb = method.peak_kb.max(peak);
     Ok(())
 }
 
 fn report(methods: &[Method], files: &Files) -> Result<()> {
-    let size = |path: &Path| {
-        std::fs::metadata(path)
-            .map(|m| m.len())
-            .context("input is gone")
-    };
+    let size = |path: &Path| std::fs::metadata(path).map(|m| m.len()).context("input is gone");
     println!(
         "Weights inside: {:.2} GB. Weights outside: {:.2} GB in a second file, {:.2} MB of model.\n",
         size(&files.inline)? as f64 / 1e9,
@@ -298,26 +235,12 @@ pub(crate) fn rewrite(args: &RewriteArgs) -> Result<()> {
     let first = edit.graph().nodes().find_map(|(_, n)| n.output(0));
     let first = first.context("a model without nodes")?;
     let name = edit.fresh_name("ailurus/copy");
-    let spec = NodeSpec::new("Identity", [first])
-        .name(name.clone())
-        .output(name, None);
+    let spec = NodeSpec::new("Identity", [first]).name(name.clone()).output(name, None);
     let made = edit.add_node(spec)?;
     let copy = edit.outputs(made)[0];
-    edit.replace_uses(
-        first,
-        copy,
-        |u| !matches!(u, Use::Input { node, .. } if node == made),
-    )?;
-    let external_data = if args.single {
-        ExternalData::Single
-    } else {
-        ExternalData::Copy
-    };
-    let options = WriteOptions {
-        external_data,
-        sync: args.sync,
-        ..WriteOptions::default()
-    };
+    edit.replace_uses(first, copy, |u| !matches!(u, Use::Input { node, .. } if node == made))?;
+    let external_data = if args.single { ExternalData::Single } else { ExternalData::Copy };
+    let options = WriteOptions { external_data, sync: args.sync, ..WriteOptions::default() };
     edit.finish()?.write(&args.output, &options)?;
     println!("{}", watch.peak_kb());
     Ok(())

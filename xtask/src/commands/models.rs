@@ -31,9 +31,7 @@ pub(crate) fn fetch(out: Option<&Path>, data: Option<&Path>) -> Result<PathBuf> 
     let mut command = Command::new(interpreter);
     command.arg(workspace::script("real_models.py")).arg(&out);
     // The environment has no pip of its own: the script downloads with the host's.
-    command
-        .arg("--pip")
-        .arg(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()));
+    command.arg("--pip").arg(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()));
     if let Some(data) = data {
         let head = data.join("camvid/head.npz");
         ensure!(head.is_file(), "{} is missing", head.display());

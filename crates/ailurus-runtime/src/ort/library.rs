@@ -32,10 +32,7 @@ unsafe impl Sync for Library {}
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Library")
-            .field("path", &self.path)
-            .field("version", &self.version)
-            .finish_non_exhaustive()
+        f.debug_struct("Library").field("path", &self.path).field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -52,9 +49,7 @@ fn check(api: &OrtApi, status: OrtStatusPtr) -> Result<(), String> {
     }
     // SAFETY: a non-null status is valid until released; its message is a C string inside it.
     unsafe {
-        let message = CStr::from_ptr((api.GetErrorMessage)(status.0))
-            .to_string_lossy()
-            .into_owned();
+        let message = CStr::from_ptr((api.GetErrorMessage)(status.0)).to_string_lossy().into_owned();
         (api.ReleaseStatus)(status.0);
         Err(message)
     }
@@ -80,30 +75,18 @@ pub(super) fn load(path: &Path) -> Result<&'static Library> {
 }
 
 fn open(path: &Path) -> Result<Library> {
-    let unloadable = |reason: String| Error::LibraryUnloadable {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let unloadable = |reason: String| Error::LibraryUnloadable { path: path.to_path_buf(), reason };
     // SAFETY: running the library's initialisers is what loading means; the user chose the file.
-    let handle =
-        unsafe { libloading::Library::new(path) }.map_err(|e| unloadable(e.to_string()))?;
+    let handle = unsafe { libloading::Library::new(path) }.map_err(|e| unloadable(e.to_string()))?;
     // SAFETY: the symbol has had this signature since the first release.
-    let base = unsafe {
-        handle.get::<unsafe extern "system" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0")
-    }
-    .map_err(|e| unloadable(e.to_string()))?;
+    let base = unsafe { handle.get::<unsafe extern "system" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0") }
+        .map_err(|e| unloadable(e.to_string()))?;
     // SAFETY: the function takes nothing and returns a static table or null.
-    let base = unsafe { base().as_ref() }
-        .ok_or_else(|| unloadable("OrtGetApiBase returned nothing".into()))?;
+    let base = unsafe { base().as_ref() }.ok_or_else(|| unloadable("OrtGetApiBase returned nothing".into()))?;
     // SAFETY: the version is a static C string.
-    let version = unsafe { CStr::from_ptr((base.GetVersionString)()) }
-        .to_string_lossy()
-        .into_owned();
+    let version = unsafe { CStr::from_ptr((base.GetVersionString)()) }.to_string_lossy().into_owned();
     // Old releases print a complaint of their own when asked for a version that they lack.
-    let incompatible = || Error::LibraryIncompatible {
-        path: path.to_path_buf(),
-        version: version.clone(),
-    };
+    let incompatible = || Error::LibraryIncompatible { path: path.to_path_buf(), version: version.clone() };
     if minor(&version).is_some_and(|v| v < (1, API_VERSION)) {
         return Err(incompatible());
     }
@@ -115,25 +98,11 @@ fn open(path: &Path) -> Result<Library> {
     unsafe {
         // Failures come back as statuses; a library does not print them as well.
         let level = OrtLoggingLevel::ORT_LOGGING_LEVEL_FATAL;
-        check(
-            api,
-            (api.CreateEnv)(level, c"ailurus".as_ptr().cast::<c_char>(), &mut env),
-        )
-        .map_err(unloadable)?;
-        let (arena, kind) = (
-            ort_sys::OrtAllocatorType::OrtArenaAllocator,
-            ort_sys::OrtMemType::OrtMemTypeDefault,
-        );
+        check(api, (api.CreateEnv)(level, c"ailurus".as_ptr().cast::<c_char>(), &mut env)).map_err(unloadable)?;
+        let (arena, kind) = (ort_sys::OrtAllocatorType::OrtArenaAllocator, ort_sys::OrtMemType::OrtMemTypeDefault);
         check(api, (api.CreateCpuMemoryInfo)(arena, kind, &mut cpu)).map_err(unloadable)?;
     }
-    Ok(Library {
-        path: path.to_path_buf(),
-        version,
-        api,
-        env,
-        cpu,
-        _handle: handle,
-    })
+    Ok(Library { path: path.to_path_buf(), version, api, env, cpu, _handle: handle })
 }
 
 fn minor(version: &str) -> Option<(u32, u32)> {

@@ -19,9 +19,7 @@ pub(super) fn library() -> Result<PathBuf> {
         } else if let Some(found) = in_folder(&path) {
             Ok(found)
         } else {
-            Err(Error::LibraryNotFound {
-                tried: vec![format!("ORT_DYLIB_PATH={}", path.display())],
-            })
+            Err(Error::LibraryNotFound { tried: vec![format!("ORT_DYLIB_PATH={}", path.display())] })
         };
     }
     let mut tried = vec!["ORT_DYLIB_PATH (not set)".to_owned()];
@@ -29,18 +27,13 @@ pub(super) fn library() -> Result<PathBuf> {
         if let Some(found) = in_package(&python) {
             return Ok(found);
         }
-        tried.push(format!(
-            "the package onnxruntime (1.20 or newer) of {}",
-            python.display()
-        ));
+        tried.push(format!("the package onnxruntime (1.20 or newer) of {}", python.display()));
     }
     Err(Error::LibraryNotFound { tried })
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
 /// The interpreters to ask, in order.
@@ -48,11 +41,7 @@ fn pythons() -> Vec<PathBuf> {
     if let Some(python) = variable("AILURUS_PYTHON") {
         return vec![python];
     }
-    let in_cache = if cfg!(windows) {
-        "venv/Scripts/python.exe"
-    } else {
-        "venv/bin/python"
-    };
+    let in_cache = if cfg!(windows) { "venv/Scripts/python.exe" } else { "venv/bin/python" };
     let mut out = Vec::new();
     if let Some(cache) = variable("AILURUS_CACHE") {
         out.push(cache.join(in_cache));
@@ -60,11 +49,7 @@ fn pythons() -> Vec<PathBuf> {
         out.extend(here.ancestors().map(|a| a.join(".cache").join(in_cache)));
     }
     out.retain(|p| p.exists());
-    out.push(PathBuf::from(if cfg!(windows) {
-        "python"
-    } else {
-        "python3"
-    }));
+    out.push(PathBuf::from(if cfg!(windows) { "python" } else { "python3" }));
     out
 }
 
@@ -78,11 +63,7 @@ fn in_package(python: &Path) -> Option<PathBuf> {
         .filter(|o| o.status.success())?;
     let folder = String::from_utf8(out.stdout).ok()?;
     let folder = folder.trim();
-    if folder.is_empty() {
-        None
-    } else {
-        in_folder(&Path::new(folder).join("capi"))
-    }
+    if folder.is_empty() { None } else { in_folder(&Path::new(folder).join("capi")) }
 }
 
 /// The library in a folder; of several, the one with the longest name (it carries the version).
@@ -90,11 +71,7 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .ok()?
         .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| {
-            p.file_name()
-                .and_then(|n| n.to_str())
-                .is_some_and(is_library)
-        })
+        .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(is_library))
         .collect();
     found.sort_by_key(|p| (p.as_os_str().len(), p.clone()));
     found.pop()
@@ -123,11 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(in_folder(folder.path()), None);
         assert_eq!(in_folder(&folder.path().join("absent")), None);
-        for name in [
-            "libonnxruntime.so",
-            "libonnxruntime.so.1.2.3",
-            "libonnxruntime_x.so",
-        ] {
+        for name in ["libonnxruntime.so", "libonnxruntime.so.1.2.3", "libonnxruntime_x.so"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let found = in_folder(folder.path()).unwrap();

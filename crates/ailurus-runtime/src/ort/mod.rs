@@ -28,9 +28,7 @@ impl OnnxRuntime {
 
     /// Loads this library. It stays loaded for the rest of the process.
     pub fn from_library(path: &Path) -> Result<Self> {
-        Ok(OnnxRuntime {
-            library: library::load(path)?,
-        })
+        Ok(OnnxRuntime { library: library::load(path)? })
     }
 
     /// The library's version, such as `1.22.1`.
@@ -50,10 +48,6 @@ impl Runtime for OnnxRuntime {
     }
 
     fn load(&self, model: Model<'_>, options: &SessionOptions) -> Result<Box<dyn Session>> {
-        Ok(Box::new(session::OrtSession::new(
-            self.library,
-            model,
-            options,
-        )?))
+        Ok(Box::new(session::OrtSession::new(self.library, model, options)?))
     }
 }

@@ -4,16 +4,13 @@ use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 use std::ptr;
 
-use ort_sys::{
-    GraphOptimizationLevel, OrtSession as RawSession, OrtSessionOptions, OrtStatusPtr, OrtTypeInfo,
-};
+use ort_sys::{GraphOptimizationLevel, OrtSession as RawSession, OrtSessionOptions, OrtStatusPtr, OrtTypeInfo};
 
 use super::NAME;
 use super::library::Library;
 use super::value::{TensorInfo, Value, from_ort};
 use crate::{
-    Dim, Error, Model, Optimization, Outputs, Result, Session, SessionOptions, Tensor, ValueInfo,
-    check_inputs,
+    Dim, Error, Model, Optimization, Outputs, Result, Session, SessionOptions, Tensor, ValueInfo, check_inputs,
 };
 
 /// A session of ONNX Runtime.
@@ -39,15 +36,8 @@ impl Drop for OrtSession {
 }
 
 impl OrtSession {
-    pub(super) fn new(
-        library: &'static Library,
-        model: Model<'_>,
-        options: &SessionOptions,
-    ) -> Result<Self> {
-        let refused = |reason: String| Error::Load {
-            runtime: NAME,
-            reason,
-        };
+    pub(super) fn new(library: &'static Library, model: Model<'_>, options: &SessionOptions) -> Result<Self> {
+        let refused = |reason: String| Error::Load { runtime: NAME, reason };
         let options = Options::new(library, options).map_err(refused)?;
         let mut session = OrtSession {
             library,
@@ -59,8 +49,7 @@ impl OrtSession {
         };
         // From here on the session is dropped, and with it released, whatever fails.
         (session.input_names, session.inputs) = session.describe(Side::Inputs).map_err(refused)?;
-        (session.output_names, session.outputs) =
-            session.describe(Side::Outputs).map_err(refused)?;
+        (session.output_names, session.outputs) = session.describe(Side::Outputs).map_err(refused)?;
         Ok(session)
     }
 
@@ -68,16 +57,8 @@ impl OrtSession {
     fn describe(&self, side: Side) -> Result<(Vec<CString>, Vec<ValueInfo>), String> {
         let (library, api) = (self.library, self.library.api);
         let (get_count, get_name, get_type) = match side {
-            Side::Inputs => (
-                api.SessionGetInputCount,
-                api.SessionGetInputName,
-                api.SessionGetInputTypeInfo,
-            ),
-            Side::Outputs => (
-                api.SessionGetOutputCount,
-                api.SessionGetOutputName,
-                api.SessionGetOutputTypeInfo,
-            ),
+            Side::Inputs => (api.SessionGetInputCount, api.SessionGetInputName, api.SessionGetInputTypeInfo),
+            Side::Outputs => (api.SessionGetOutputCount, api.SessionGetOutputName, api.SessionGetOutputTypeInfo),
         };
         let mut allocator = ptr::null_mut();
         let mut count = 0;
@@ -101,11 +82,7 @@ impl OrtSession {
             // SAFETY: as above; the description is released by its guard.
             library.check(unsafe { get_type(self.raw, index, &mut raw) })?;
             let (data_type, dims) = TypeInfo { library, raw }.read()?;
-            infos.push(ValueInfo {
-                name: name.to_string_lossy().into_owned(),
-                data_type,
-                dims,
-            });
+            infos.push(ValueInfo { name: name.to_string_lossy().into_owned(), data_type, dims });
             names.push(name);
         }
         Ok((names, infos))
@@ -127,10 +104,7 @@ impl Session for OrtSession {
     }
 
     fn run(&self, inputs: &[(&str, &Tensor)]) -> Result<Outputs> {
-        let failed = |reason: String| Error::Run {
-            runtime: NAME,
-            reason,
-        };
+        let failed = |reason: String| Error::Run { runtime: NAME, reason };
         let values = check_inputs(&self.inputs, inputs)?
             .into_iter()
             .map(|t| Value::borrow(self.library, t))
@@ -156,10 +130,8 @@ impl Session for OrtSession {
         };
         self.library.check(status).map_err(failed)?;
         // Owned at once, so that an error half way releases the rest.
-        let owned: Vec<Option<Value<'static>>> = raw_outputs
-            .into_iter()
-            .map(|raw| (!raw.is_null()).then(|| Value::own(self.library, raw)))
-            .collect();
+        let owned: Vec<Option<Value<'static>>> =
+            raw_outputs.into_iter().map(|raw| (!raw.is_null()).then(|| Value::own(self.library, raw))).collect();
         owned
             .iter()
             .zip(&self.outputs)
@@ -168,10 +140,7 @@ impl Session for OrtSession {
                 tensor
                     .and_then(Value::to_tensor)
                     .map(|t| (info.name.clone(), t))
-                    .map_err(|kind| Error::UnsupportedType {
-                        what: format!("the output {:?}", info.name),
-                        kind,
-                    })
+                    .map_err(|kind| Error::UnsupportedType { what: format!("the output {:?}", info.name), kind })
             })
             .collect()
     }
@@ -197,10 +166,7 @@ impl TypeInfo {
         // SAFETY: valid pointers; the result is null when this is no tensor, and else lives in
         // the description, which outlives `info`.
         let info = unsafe {
-            self.library
-                .check((self.library.api.CastTypeInfoToTensorInfo)(
-                    self.raw, &mut raw,
-                ))?;
+            self.library.check((self.library.api.CastTypeInfoToTensorInfo)(self.raw, &mut raw))?;
             if raw.is_null() {
                 return Ok((None, None));
             }
@@ -275,11 +241,7 @@ impl Options {
     }
 }
 
-fn create(
-    library: &'static Library,
-    model: Model<'_>,
-    options: &Options,
-) -> Result<*mut RawSession, String> {
+fn create(library: &'static Library, model: Model<'_>, options: &Options) -> Result<*mut RawSession, String> {
     let api = library.api;
     let mut raw = ptr::null_mut();
     // SAFETY: environment and options are valid; path and bytes live through the call, and without
@@ -307,8 +269,7 @@ fn create(
 #[cfg(unix)]
 fn os_string(path: &Path) -> Result<CString, String> {
     use std::os::unix::ffi::OsStrExt;
-    CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| format!("{} holds a zero byte", path.display()))
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| format!("{} holds a zero byte", path.display()))
 }
 
 /// A path as the interface wants it: bytes on Unix, UTF-16 on Windows, with a zero at the end.

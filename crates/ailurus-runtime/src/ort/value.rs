@@ -79,22 +79,14 @@ impl<'a> Value<'a> {
                 &mut raw,
             )
         })?;
-        Ok(Value {
-            library,
-            raw,
-            _data: std::marker::PhantomData,
-        })
+        Ok(Value { library, raw, _data: std::marker::PhantomData })
     }
 }
 
 impl Value<'static> {
     /// Takes over a value that ONNX Runtime created.
     pub(super) fn own(library: &'static Library, raw: *mut OrtValue) -> Self {
-        Value {
-            library,
-            raw,
-            _data: std::marker::PhantomData,
-        }
+        Value { library, raw, _data: std::marker::PhantomData }
     }
 
     /// Copies the value out.
@@ -108,18 +100,10 @@ impl Value<'static> {
         }
         let info = TensorInfo::of_value(library, self.raw)?;
         let number = info.element_type()?;
-        let data_type =
-            from_ort(number).ok_or_else(|| format!("of the element type number {number}"))?;
-        let dims = info
-            .dims()?
-            .iter()
-            .map(|d| usize::try_from(*d))
-            .collect::<Result<Vec<_>, _>>();
+        let data_type = from_ort(number).ok_or_else(|| format!("of the element type number {number}"))?;
+        let dims = info.dims()?.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>();
         let dims = dims.map_err(|_| "of negative size".to_owned())?;
-        let length = dims
-            .iter()
-            .try_fold(data_type.size(), |n, d| n.checked_mul(*d))
-            .ok_or("too large")?;
+        let length = dims.iter().try_fold(data_type.size(), |n, d| n.checked_mul(*d)).ok_or("too large")?;
         let mut data: *mut c_void = ptr::null_mut();
         // SAFETY: the value is a valid dense tensor.
         library.check(unsafe { (api.GetTensorMutableData)(self.raw, &mut data) })?;
@@ -136,10 +120,7 @@ impl Value<'static> {
 }
 
 // The copy above decodes little-endian elements; ONNX Runtime has no release for anything else.
-const _: () = assert!(
-    cfg!(target_endian = "little"),
-    "ONNX Runtime needs a little-endian machine"
-);
+const _: () = assert!(cfg!(target_endian = "little"), "ONNX Runtime needs a little-endian machine");
 
 /// Element type and dimensions of a value or of a declaration.
 pub(super) struct TensorInfo {
@@ -162,35 +143,23 @@ impl TensorInfo {
         let mut raw = ptr::null_mut();
         // SAFETY: the value is a valid tensor.
         library.check(unsafe { (library.api.GetTensorTypeAndShape)(value, &mut raw) })?;
-        Ok(TensorInfo {
-            library,
-            raw,
-            owned: Some(raw),
-        })
+        Ok(TensorInfo { library, raw, owned: Some(raw) })
     }
 
     /// Wraps what a type description lends; the caller keeps that description alive.
     ///
     /// # Safety
     /// `raw` must stay valid as long as the result.
-    pub(super) unsafe fn borrowed(
-        library: &'static Library,
-        raw: *const OrtTensorTypeAndShapeInfo,
-    ) -> Self {
-        TensorInfo {
-            library,
-            raw,
-            owned: None,
-        }
+    pub(super) unsafe fn borrowed(library: &'static Library, raw: *const OrtTensorTypeAndShapeInfo) -> Self {
+        TensorInfo { library, raw, owned: None }
     }
 
     /// The element type's number.
     pub(super) fn element_type(&self) -> Result<i32, String> {
         let mut number = 0i32;
         // SAFETY: the enumeration is a 32-bit integer; reading it as one accepts any value.
-        self.library.check(unsafe {
-            (self.library.api.GetTensorElementType)(self.raw, (&raw mut number).cast::<Ort>())
-        })?;
+        self.library
+            .check(unsafe { (self.library.api.GetTensorElementType)(self.raw, (&raw mut number).cast::<Ort>()) })?;
         Ok(number)
     }
 
@@ -200,11 +169,9 @@ impl TensorInfo {
         let mut rank = 0;
         // SAFETY: valid pointers; the second call writes exactly `rank` numbers.
         unsafe {
-            self.library
-                .check((api.GetDimensionsCount)(self.raw, &mut rank))?;
+            self.library.check((api.GetDimensionsCount)(self.raw, &mut rank))?;
             let mut dims = vec![0i64; rank];
-            self.library
-                .check((api.GetDimensions)(self.raw, dims.as_mut_ptr(), rank))?;
+            self.library.check((api.GetDimensions)(self.raw, dims.as_mut_ptr(), rank))?;
             Ok(dims)
         }
     }
@@ -214,20 +181,11 @@ impl TensorInfo {
         let mut symbols = vec![ptr::null(); rank];
         // SAFETY: writes exactly `rank` pointers to C strings that live inside the description.
         unsafe {
-            self.library
-                .check((self.library.api.GetSymbolicDimensions)(
-                    self.raw,
-                    symbols.as_mut_ptr(),
-                    rank,
-                ))?;
+            self.library.check((self.library.api.GetSymbolicDimensions)(self.raw, symbols.as_mut_ptr(), rank))?;
             Ok(symbols
                 .into_iter()
                 .map(|s| {
-                    if s.is_null() {
-                        String::new()
-                    } else {
-                        std::ffi::CStr::from_ptr(s).to_string_lossy().into_owned()
-                    }
+                    if s.is_null() { String::new() } else { std::ffi::CStr::from_ptr(s).to_string_lossy().into_owned() }
                 })
                 .collect())
         }

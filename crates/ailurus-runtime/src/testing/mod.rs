@@ -17,16 +17,10 @@ use crate::{Error, OnnxRuntime};
 /// When `AILURUS_NO_SKIP` names the need.
 pub fn skip(need: &str, why: &str) {
     let strict = std::env::var("AILURUS_NO_SKIP").unwrap_or_default();
-    let required = strict
-        .split(',')
-        .map(str::trim)
-        .any(|n| n == need || n == "all");
+    let required = strict.split(',').map(str::trim).any(|n| n == need || n == "all");
     assert!(!required, "{need} is required by AILURUS_NO_SKIP: {why}");
     let thread = std::thread::current();
-    let line = format!(
-        "SKIPPED {}: needs {need}: {why}\n",
-        thread.name().unwrap_or("a test")
-    );
+    let line = format!("SKIPPED {}: needs {need}: {why}\n", thread.name().unwrap_or("a test"));
     // Not eprintln, which the harness swallows; in one piece, because tests run side by side.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
@@ -39,10 +33,7 @@ pub fn onnx_runtime() -> Option<OnnxRuntime> {
     match OnnxRuntime::find() {
         Ok(runtime) => Some(runtime),
         Err(error @ Error::LibraryNotFound { .. }) => {
-            skip(
-                "onnxruntime",
-                &format!("{error}; `cargo xtask wheels` fetches it"),
-            );
+            skip("onnxruntime", &format!("{error}; `cargo xtask wheels` fetches it"));
             None
         }
         Err(error) => panic!("{error}"),
@@ -54,11 +45,9 @@ pub fn onnx_runtime() -> Option<OnnxRuntime> {
 pub fn zoo() -> Option<PathBuf> {
     let found = match std::env::var_os("AILURUS_ZOO").filter(|v| !v.is_empty()) {
         Some(folder) => Some(PathBuf::from(folder)),
-        None => std::env::current_dir().ok().and_then(|d| {
-            d.ancestors()
-                .map(|a| a.join("shared/zoo"))
-                .find(|p| p.is_dir())
-        }),
+        None => {
+            std::env::current_dir().ok().and_then(|d| d.ancestors().map(|a| a.join("shared/zoo")).find(|p| p.is_dir()))
+        }
     };
     let found = found.filter(|f| f.is_dir());
     if found.is_none() {

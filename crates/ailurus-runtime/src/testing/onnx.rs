@@ -87,9 +87,7 @@ impl Graph {
             shape.message(1, &dim)
         });
         let tensor = Message::default().int(1, kind as u64).message(2, &shape);
-        Message::default()
-            .text(1, name)
-            .message(2, &Message::default().message(1, &tensor))
+        Message::default().text(1, name).message(2, &Message::default().message(1, &tensor))
     }
 
     /// Adds an input; a dimension is a number or a symbol.
@@ -117,11 +115,7 @@ impl Graph {
         attributes: &[(&str, Attribute<'_>)],
     ) -> Self {
         let node = inputs.iter().fold(Message::default(), |m, i| m.text(1, i));
-        let node = outputs
-            .iter()
-            .fold(node, |m, o| m.text(2, o))
-            .text(4, op)
-            .text(7, domain);
+        let node = outputs.iter().fold(node, |m, o| m.text(2, o)).text(4, op).text(7, domain);
         let node = attributes.iter().fold(node, |node, (name, value)| {
             let m = Message::default().text(1, name);
             let m = match value {
@@ -156,19 +150,13 @@ impl Graph {
     /// Adds an initializer whose elements are in a file beside the model.
     pub fn external(self, name: &str, kind: ElementType, dims: &[u64], file: &str) -> Self {
         let location = Message::default().text(1, "location").text(2, file);
-        let tensor = Self::tensor(name, kind, dims)
-            .message(13, &location)
-            .int(14, 1);
+        let tensor = Self::tensor(name, kind, dims).message(13, &location).int(14, 1);
         Graph(self.0.message(5, &tensor))
     }
 
     /// The file: IR version 8, opset 17.
     pub fn model(&self) -> Vec<u8> {
         let opset = Message::default().int(2, 17);
-        Message::default()
-            .int(1, 8)
-            .message(7, &self.0)
-            .message(8, &opset)
-            .0
+        Message::default().int(1, 8).message(7, &self.0).message(8, &opset).0
     }
 }

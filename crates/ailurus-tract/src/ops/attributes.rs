@@ -14,13 +14,9 @@ pub(super) fn read(node: &NodeProto) -> TractResult<Vec<(String, AttrValue)>> {
             Ok(AttributeType::Int) => AttrValue::Int(a.i),
             Ok(AttributeType::Float) => AttrValue::Float(a.f),
             Ok(AttributeType::String) => AttrValue::Str(
-                String::from_utf8(a.s.to_vec())
-                    .map_err(|_| format_err!("attribute {:?} is not text", a.name))?,
+                String::from_utf8(a.s.to_vec()).map_err(|_| format_err!("attribute {:?} is not text", a.name))?,
             ),
-            _ => bail!(
-                "attribute {:?} has a type that no ailurus operator takes",
-                a.name
-            ),
+            _ => bail!("attribute {:?} has a type that no ailurus operator takes", a.name),
         };
         out.push((a.name.clone(), value));
     }

@@ -62,9 +62,7 @@ impl Operator for DensityPeaks {
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let (batch, tokens) = (axis(inputs[0], 3, 0)?, axis(inputs[0], 3, 1)?);
-        let rows = self
-            .rows(&tokens)
-            .ok_or_else(|| format_err!("a share beyond 64 bits"))?;
+        let rows = self.rows(&tokens).ok_or_else(|| format_err!("a share beyond 64 bits"))?;
         Ok(tvec!(
             i32::fact([batch.clone(), tokens]),
             i32::fact([batch.clone(), rows.clone()]),
@@ -98,8 +96,7 @@ fn cluster<E: Both>(
     // A window per patch, small next to the distances that are measured over it.
     let windows = Windows::new(grid, parameters.window).map_err(objection)?;
     let metric = slices::slice::<E>(metric)?;
-    let out = kernel::density_peaks(parameters, metric, batch, channels, &windows, &Rayon)
-        .map_err(objection)?;
+    let out = kernel::density_peaks(parameters, metric, batch, channels, &windows, &Rayon).map_err(objection)?;
     Ok(tvec!(
         tensor(&[batch, tokens], &out.index)?,
         tensor(&[batch, out.rows], &out.anchor)?,

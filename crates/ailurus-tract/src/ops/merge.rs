@@ -34,17 +34,8 @@ impl Operator for Merge {
 fn eval<E: Both>(inputs: &[TValue]) -> TractResult<TVec<TValue>> {
     let [batch, tokens, channels] = dims(&inputs[0])?;
     let [_, rows] = dims(&inputs[2])?;
-    let sizes = MergeDims {
-        batch,
-        tokens,
-        rows,
-        channels,
-    };
-    let (x, index, size) = (
-        slice::<E>(&inputs[0])?,
-        slice(&inputs[1])?,
-        slice(&inputs[2])?,
-    );
+    let sizes = MergeDims { batch, tokens, rows, channels };
+    let (x, index, size) = (slice::<E>(&inputs[0])?, slice(&inputs[1])?, slice(&inputs[2])?);
     let y = kernel::merge(x, index, size, sizes, &Rayon).map_err(objection)?;
     Ok(tvec!(tensor(&[batch, rows, channels], &y)?))
 }

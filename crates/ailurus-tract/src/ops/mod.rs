@@ -57,16 +57,9 @@ fn add<O: Operator>(onnx: &mut Onnx) {
     onnx.op_register.insert(O::SCHEMA.name, build::<O>);
 }
 
-fn build<O: Operator>(
-    _: &ParsingContext,
-    node: &NodeProto,
-) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+fn build<O: Operator>(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     if node.domain != DOMAIN {
-        bail!(
-            "{} of the domain {:?} is not the operator of {DOMAIN:?}",
-            node.op_type,
-            node.domain
-        );
+        bail!("{} of the domain {:?} is not the operator of {DOMAIN:?}", node.op_type, node.domain);
     }
     Ok((expand(Ailurus(O::from_node(node)?)), vec![]))
 }
@@ -94,12 +87,7 @@ impl<O: Operator> Expansion for Ailurus<O> {
         rules::rows(O::SCHEMA, s, inputs, outputs, |tokens| self.0.rows(tokens))
     }
 
-    fn wire(
-        &self,
-        prefix: &str,
-        model: &mut TypedModel,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         model.wire_node(prefix, self.clone(), inputs)
     }
 }

@@ -22,9 +22,7 @@ pub(super) fn from_schema<'r, 'p: 'r>(
         let ins = schema.inputs.iter().zip(inputs);
         ins.chain(schema.outputs.iter().zip(outputs))
     };
-    let element = ports()
-        .find(|(p, _)| p.dtype == PortType::E)
-        .map(|(_, t)| t);
+    let element = ports().find(|(p, _)| p.dtype == PortType::E).map(|(_, t)| t);
     let mut axes: BTreeMap<&str, (&'p TensorProxy, usize)> = BTreeMap::new();
     for (port, tensor) in ports() {
         match (port.dtype, element) {
@@ -68,12 +66,7 @@ pub(super) fn rows<'r, 'p: 'r>(
     rows: impl Fn(&TDim) -> Option<TDim> + 'r,
 ) -> InferenceResult {
     let is_rows = |port: &Port| port.shape.split_whitespace().position(|l| l == "R");
-    let places: Vec<_> = schema
-        .outputs
-        .iter()
-        .zip(outputs)
-        .filter_map(|(p, t)| Some((t, is_rows(p)?)))
-        .collect();
+    let places: Vec<_> = schema.outputs.iter().zip(outputs).filter_map(|(p, t)| Some((t, is_rows(p)?))).collect();
     s.given(&inputs[0].shape[1], move |s, tokens| {
         if let Some(rows) = rows(&tokens) {
             for (tensor, axis) in &places {

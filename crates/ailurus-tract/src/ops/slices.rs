@@ -21,9 +21,7 @@ pub(super) fn tensor<T: Datum + Copy>(shape: &[usize], data: &[T]) -> TractResul
 /// The dimensions of an input that must have this rank.
 pub(super) fn dims<const RANK: usize>(value: &TValue) -> TractResult<[usize; RANK]> {
     let shape = value.shape();
-    shape
-        .try_into()
-        .map_err(|_| format_err!("an input has the shape {shape:?}, not {RANK} axes"))
+    shape.try_into().map_err(|_| format_err!("an input has the shape {shape:?}, not {RANK} axes"))
 }
 
 /// An error of the operators' crate with its code.
@@ -50,10 +48,6 @@ pub(super) use by_element;
 
 /// Axis `axis` of an input of rank `rank`.
 pub(super) fn axis(fact: &TypedFact, rank: usize, axis: usize) -> TractResult<TDim> {
-    ensure!(
-        fact.rank() == rank,
-        "an input has {} axes, not {rank}",
-        fact.rank()
-    );
+    ensure!(fact.rank() == rank, "an input has {} axes, not {rank}", fact.rank());
     Ok(fact.shape[axis].clone())
 }

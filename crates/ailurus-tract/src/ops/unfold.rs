@@ -27,11 +27,7 @@ impl Operator for Unfold {
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let (z, index) = (inputs[0], inputs[1]);
-        let shape = [
-            axis(z, 3, 0)?,
-            axis(index, index.rank(), 1)?,
-            axis(z, 3, 2)?,
-        ];
+        let shape = [axis(z, 3, 0)?, axis(index, index.rank(), 1)?, axis(z, 3, 2)?];
         Ok(tvec!(z.datum_type.fact(shape)))
     }
 
@@ -42,16 +38,9 @@ impl Operator for Unfold {
 
 fn unfold<E: Both>(inputs: &[TValue]) -> TractResult<TVec<TValue>> {
     let sizes = sizes(&inputs[0], &inputs[1])?;
-    let (z, index, weight) = (
-        slice::<E>(&inputs[0])?,
-        slice(&inputs[1])?,
-        optional(inputs, 2)?,
-    );
+    let (z, index, weight) = (slice::<E>(&inputs[0])?, slice(&inputs[1])?, optional(inputs, 2)?);
     let y = kernel::unfold(z, index, weight, sizes, &Rayon).map_err(objection)?;
-    Ok(tvec!(tensor(
-        &[sizes.batch, sizes.tokens, sizes.channels],
-        &y
-    )?))
+    Ok(tvec!(tensor(&[sizes.batch, sizes.tokens, sizes.channels], &y)?))
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq)]
@@ -78,18 +67,10 @@ impl Operator for UnfoldResidual {
 
 fn unfold_residual<E: Both>(inputs: &[TValue]) -> TractResult<TVec<TValue>> {
     let sizes = sizes(&inputs[0], &inputs[3])?;
-    let (z, start, base) = (
-        slice::<E>(&inputs[0])?,
-        slice(&inputs[1])?,
-        slice(&inputs[2])?,
-    );
+    let (z, start, base) = (slice::<E>(&inputs[0])?, slice(&inputs[1])?, slice(&inputs[2])?);
     let (index, weight) = (slice(&inputs[3])?, optional(inputs, 4)?);
-    let y =
-        kernel::unfold_residual(z, start, base, index, weight, sizes, &Rayon).map_err(objection)?;
-    Ok(tvec!(tensor(
-        &[sizes.batch, sizes.tokens, sizes.channels],
-        &y
-    )?))
+    let y = kernel::unfold_residual(z, start, base, index, weight, sizes, &Rayon).map_err(objection)?;
+    Ok(tvec!(tensor(&[sizes.batch, sizes.tokens, sizes.channels], &y)?))
 }
 
 fn sizes(z: &TValue, index: &TValue) -> TractResult<UnfoldDims> {
@@ -99,11 +80,5 @@ fn sizes(z: &TValue, index: &TValue) -> TractResult<UnfoldDims> {
         [_, tokens, choices] => (*tokens, *choices),
         other => bail!("index has the shape {other:?}"),
     };
-    Ok(UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices,
-        channels,
-    })
+    Ok(UnfoldDims { batch, rows, tokens, choices, channels })
 }
