@@ -36,11 +36,13 @@ impl Source {
     /// Maps a file.
     pub fn open(path: &Path) -> Result<Self> {
         let fail = |source| Error::Open { path: path.to_owned(), source };
-        let file = File::open(path).map_err(fail)?;
-        let meta = file.metadata().map_err(fail)?;
+        // asked before opening: opening a pipe would wait for its other end
+        let meta = std::fs::metadata(path).map_err(fail)?;
         if !meta.is_file() {
             return Err(fail(io::Error::other("not a regular file")));
         }
+        let file = File::open(path).map_err(fail)?;
+        let meta = file.metadata().map_err(fail)?;
         let folder = match path.parent() {
             Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
             _ => PathBuf::from("."),
@@ -101,10 +103,10 @@ impl Source {
                 reason: "a symbolic link leads out of the folder".into(),
             });
         }
-        let file = File::open(&real).map_err(fail)?;
-        if !file.metadata().map_err(fail)?.is_file() {
+        if !std::fs::metadata(&real).map_err(fail)?.is_file() {
             return Err(fail(io::Error::other("not a regular file")));
         }
+        let file = File::open(&real).map_err(fail)?;
         Ok((path, file))
     }
 

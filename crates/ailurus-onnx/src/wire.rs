@@ -9,6 +9,13 @@ use std::ops::Range;
 /// Deepest nesting of messages accepted.
 pub const DEPTH_LIMIT: usize = 100;
 
+/// Most nodes accepted in a file; the largest real models have some hundred thousand.
+const NODE_LIMIT: u32 = 1 << 20;
+/// Most messages accepted in a file.
+const MESSAGE_LIMIT: u32 = 1 << 24;
+/// Most fields accepted in a file.
+const FIELD_LIMIT: u32 = 1 << 26;
+
 /// Value of one field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -180,21 +187,42 @@ pub fn child(kind: Kind, number: u32) -> Option<Kind> {
     })
 }
 
-/// Walks a message and everything known inside it; fails on anything that could hurt a decoder.
+/// Walks a message and everything known inside it; fails on anything that could hurt a decoder: broken fields, groups,
+/// deep nesting, and numbers of parts that would need far more memory than the file has bytes.
 pub fn check(data: &[u8], range: Range<usize>, kind: Kind) -> Result<()> {
-    check_at(data, range, kind, 0)
+    let mut counts = Counts { nodes: NODE_LIMIT, messages: MESSAGE_LIMIT, fields: FIELD_LIMIT };
+    check_at(data, range, kind, 0, &mut counts)
 }
 
-fn check_at(data: &[u8], range: Range<usize>, kind: Kind, depth: usize) -> Result<()> {
+/// What is left of the limits.
+struct Counts {
+    nodes: u32,
+    messages: u32,
+    fields: u32,
+}
+
+fn check_at(data: &[u8], range: Range<usize>, kind: Kind, depth: usize, left: &mut Counts) -> Result<()> {
     if depth > DEPTH_LIMIT {
         return Err(Error::TooDeep { offset: range.start, limit: DEPTH_LIMIT });
     }
+    take(&mut left.messages, MESSAGE_LIMIT, "messages")?;
+    if kind == Kind::Node {
+        take(&mut left.nodes, NODE_LIMIT, "nodes")?;
+    }
     for field in Fields::new(data, range) {
         let field = field?;
+        take(&mut left.fields, FIELD_LIMIT, "fields")?;
         if let (Some(body), Some(inner)) = (field.body(), child(kind, field.number)) {
-            check_at(data, body, inner, depth + 1)?;
+            check_at(data, body, inner, depth + 1, left)?;
         }
     }
+    Ok(())
+}
+
+fn take(left: &mut u32, limit: u32, what: &str) -> Result<()> {
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| Error::Unsupported { what: format!("a file of more than {limit} {what}") })?;
     Ok(())
 }
 

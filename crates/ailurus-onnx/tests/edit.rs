@@ -107,13 +107,14 @@ fn types_are_declared_changed_and_dropped() {
 fn an_output_keeps_its_public_name() {
     let mut edit = sample();
     let y = find(&edit, "y");
-    let copy = edit.add(NodeSpec::new("Abs", [y]).output("copy", None)).unwrap();
+    let copy = edit.add(NodeSpec::new("Abs", [y]).output("copy", f32_type(&[5, 2]))).unwrap();
     assert_eq!(edit.take_output_name(0, copy).unwrap(), copy);
     let model = reload(edit);
     let out = model.graph.outputs()[0];
     assert_eq!(model.graph.name_of(out), "y");
     assert_eq!(model.graph.node(model.graph.producer(out).unwrap().0).op_type, "Abs");
-    assert!(model.graph.value(out).ty.is_some());
+    let declared = Some(vec![Dim::Param("batch".into()), Dim::Value(2)]);
+    assert_eq!(model.graph.value(out).ty.as_ref().unwrap().shape, declared, "the interface is what it was");
 
     // an input cannot be renamed: a copy of it goes out
     let mut edit = sample();

@@ -150,6 +150,23 @@ fn nesting_is_limited() {
 }
 
 #[test]
+fn numbers_of_parts_are_limited() {
+    // two bytes make a node
+    let nodes = [0x0a, 0].repeat((1 << 20) + 1);
+    let error = Model::from_bytes(nested(nodes, &[7 << 3 | 2], 1)).unwrap_err();
+    assert!(error.to_string().contains("nodes"), "{error}");
+}
+
+#[test]
+fn a_pipe_is_refused_without_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    if std::process::Command::new("mkfifo").arg(&pipe).status().is_ok_and(|s| s.success()) {
+        assert_eq!(Model::load(&pipe).unwrap_err().code(), "AIL0101");
+    }
+}
+
+#[test]
 fn foreign_files_are_named() {
     let reason = |bytes: &[u8]| Model::from_bytes(bytes).unwrap_err().to_string();
     assert!(reason(b"").contains("empty"));

@@ -89,8 +89,8 @@ impl GraphEdit {
         Ok(())
     }
 
-    /// Makes `new` the output at `index` under the public name of that output. The value that had the name gets a
-    /// fresh one. Where `new` cannot be renamed (an input, an initializer, another output), a copy of it is returned.
+    /// Makes `new` the output at `index` under the public name and declared type of that output. The value that had the
+    /// name gets a fresh one. Where `new` cannot be renamed (an input, an initializer, another output), a copy of it is returned.
     /// Gives the value that is the output now.
     pub fn take_output_name(&mut self, index: usize, new: ValueId) -> Result<ValueId> {
         self.alive(new)?;
@@ -120,8 +120,8 @@ impl GraphEdit {
         self.rename_value(old, &spare)?;
         self.rename_value(carrier, &public)?;
         let g = self.graph_mut();
-        if g.value(carrier).ty.is_none() {
-            g.values[carrier.index()].ty = g.value(old).ty.clone();
+        if let Some(declared) = g.value(old).ty.clone() {
+            g.values[carrier.index()].ty = Some(declared);
         }
         g.outputs[index] = carrier;
         self.drop_use(old, Use::GraphOutput { index });

@@ -25,6 +25,8 @@ pub struct Pending {
     buffer: Vec<u8>,
     written: u64,
     backup: Option<PathBuf>,
+    /// It is at a destination where nothing was before.
+    new: bool,
     placed: bool,
 }
 
@@ -53,6 +55,7 @@ impl Pending {
                         buffer: Vec::new(),
                         written: 0,
                         backup: None,
+                        new: mode.is_none(),
                         placed: false,
                     };
                     if let Some(mode) = mode {
@@ -203,9 +206,11 @@ impl Drop for Pending {
             (true, Some(backup)) => {
                 let _ = fs::rename(backup, &self.destination);
             }
-            (true, None) => {
+            (true, None) if self.new => {
                 let _ = fs::remove_file(&self.destination);
             }
+            // a file system without hard links: better the new file than none
+            (true, None) => {}
             (false, backup) => {
                 if let Some(backup) = backup {
                     let _ = fs::remove_file(backup);

@@ -200,10 +200,13 @@ impl<'a> GraphWriter<'a> {
             }
             4 if self.same_outputs => {}
             4 => {
-                let filed = |e: &'a Entry| if let What::Output(v) = e.what { Some((v, e)) } else { None };
-                let filed: HashMap<ValueId, &Entry> = self.entries.iter().filter_map(filed).collect();
-                for v in &self.g.outputs {
-                    self.info(12, *v, filed.get(v).copied())?;
+                // an output that took over a public name also takes over what else was said about it
+                let mut filed: HashMap<String, &Entry> = HashMap::new();
+                for entry in self.entries.iter().filter(|e| matches!(e.what, What::Output(_))) {
+                    filed.insert(decode_value_info(self.s.data, entry.body.clone())?.0, entry);
+                }
+                for &v in &self.g.outputs {
+                    self.info(12, v, filed.get(self.g.name_of(v)).copied())?;
                 }
             }
             _ => {
