@@ -46,10 +46,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if left.iter().any(|(seen, _)| *seen == name) {
-                return Err(Error::UnknownAttribute {
-                    operator,
-                    name: format!("{name} (given twice)"),
-                });
+                return Err(Error::UnknownAttribute { operator, name: format!("{name} (given twice)") });
             }
             left.push((name, value));
         }
@@ -66,21 +63,13 @@ impl<'a> Reader<'a> {
         let operator = self.operator;
         match self.take(name) {
             None => Ok(None),
-            Some(AttrValue::Int(v)) => {
-                usize::try_from(*v)
-                    .map(Some)
-                    .map_err(|_| Error::InvalidParameter {
-                        operator,
-                        name,
-                        value: v.to_string(),
-                        reason: "it must not be negative",
-                    })
-            }
-            Some(_) => Err(Error::WrongAttributeKind {
+            Some(AttrValue::Int(v)) => usize::try_from(*v).map(Some).map_err(|_| Error::InvalidParameter {
                 operator,
-                name: name.into(),
-                expected: "an integer",
+                name,
+                value: v.to_string(),
+                reason: "it must not be negative",
             }),
+            Some(_) => Err(Error::WrongAttributeKind { operator, name: name.into(), expected: "an integer" }),
         }
     }
 
@@ -89,11 +78,9 @@ impl<'a> Reader<'a> {
         match self.take(name) {
             None => Ok(None),
             Some(AttrValue::Float(v)) => Ok(Some(*v)),
-            Some(_) => Err(Error::WrongAttributeKind {
-                operator: self.operator,
-                name: name.into(),
-                expected: "a float",
-            }),
+            Some(_) => {
+                Err(Error::WrongAttributeKind { operator: self.operator, name: name.into(), expected: "a float" })
+            }
         }
     }
 
@@ -101,10 +88,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn finish(self) -> Result<()> {
         match self.left.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Error::UnknownAttribute {
-                operator: self.operator,
-                name: (*name).into(),
-            }),
+            Some((name, _)) => Err(Error::UnknownAttribute { operator: self.operator, name: (*name).into() }),
         }
     }
 }

@@ -18,9 +18,7 @@ mod sealed {
 }
 
 /// `f32` or `f16`.
-pub trait Element:
-    sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static
-{
+pub trait Element: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static {
     /// The type, as data.
     const TYPE: ElementType;
     /// Exact conversion.

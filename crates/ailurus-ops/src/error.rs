@@ -126,12 +126,7 @@ impl Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Checks that a flat slice has the length its shape says; the one place where shapes meet memory.
-pub(crate) fn check_len(
-    operator: &'static str,
-    input: &'static str,
-    got: usize,
-    shape: &[usize],
-) -> Result<()> {
+pub(crate) fn check_len(operator: &'static str, input: &'static str, got: usize, shape: &[usize]) -> Result<()> {
     match shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
         Some(n) if n == got => Ok(()),
         Some(n) => Err(Error::Shape {
@@ -140,9 +135,6 @@ pub(crate) fn check_len(
             expected: format!("{n} elements for shape {shape:?}"),
             got: format!("{got}"),
         }),
-        None => Err(Error::TooLarge {
-            operator,
-            what: format!("shape {shape:?} of `{input}`"),
-        }),
+        None => Err(Error::TooLarge { operator, what: format!("shape {shape:?} of `{input}`") }),
     }
 }

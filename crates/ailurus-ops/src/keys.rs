@@ -33,24 +33,12 @@ pub struct KeyColumns {
 impl KeyColumns {
     /// Heads side by side, from column `first`: 0 for a projection of its own, C for the usual fused `[Q | K | V]`.
     pub fn side_by_side(first: usize, heads: usize, head_dim: usize) -> Self {
-        Self {
-            first,
-            heads,
-            head_stride: head_dim,
-            head_dim,
-            stride: 1,
-        }
+        Self { first, heads, head_stride: head_dim, head_dim, stride: 1 }
     }
 
     /// Fused per head, `[q k v] [q k v] ..`, each of `head_dim` columns.
     pub fn fused_per_head(heads: usize, head_dim: usize) -> Self {
-        Self {
-            first: head_dim,
-            heads,
-            head_stride: 3 * head_dim,
-            head_dim,
-            stride: 1,
-        }
+        Self { first: head_dim, heads, head_stride: 3 * head_dim, head_dim, stride: 1 }
     }
 
     fn column(&self, head: usize, element: usize) -> usize {
@@ -106,75 +94,37 @@ pub fn fold_mean_keys<E: Element>(
     norm: Option<&NormAffine<'_, E>>,
 ) -> Result<MeanKeys> {
     check(projection, norm)?;
-    let KeyProjection {
-        weight,
-        bias,
-        channels,
-        columns,
-        transposed,
-        keys,
-    } = *projection;
+    let KeyProjection { weight, bias, channels, columns, transposed, keys } = *projection;
     let value = |v: &E| f64::from(v.to_f32());
     let at = |channel: usize, column: usize| {
-        value(
-            &weight[if transposed {
-                column * channels + channel
-            } else {
-                channel * columns + column
-            }],
-        )
+        value(&weight[if transposed { column * channels + channel } else { channel * columns + column }])
     };
     let scale = |channel: usize| norm.map_or(1.0, |n| value(&n.scale[channel]));
-    let shift = |channel: usize| {
-        norm.and_then(|n| n.shift)
-            .map_or(0.0, |s| value(&s[channel]))
-    };
+    let shift = |channel: usize| norm.and_then(|n| n.shift).map_or(0.0, |s| value(&s[channel]));
 
     let heads = keys.heads as f64;
-    let mut folded = MeanKeys {
-        weight: Vec::with_capacity(channels * keys.head_dim),
-        bias: Vec::with_capacity(keys.head_dim),
-    };
+    let mut folded =
+        MeanKeys { weight: Vec::with_capacity(channels * keys.head_dim), bias: Vec::with_capacity(keys.head_dim) };
     let mut sums = vec![0.0f64; keys.head_dim];
     for (j, sum) in sums.iter_mut().enumerate() {
-        *sum = bias.map_or(0.0, |bias| {
-            (0..keys.heads)
-                .map(|h| value(&bias[keys.column(h, j)]))
-                .sum()
-        });
+        *sum = bias.map_or(0.0, |bias| (0..keys.heads).map(|h| value(&bias[keys.column(h, j)])).sum());
     }
     for channel in 0..channels {
         for (j, sum) in sums.iter_mut().enumerate() {
-            let over_heads: f64 = (0..keys.heads)
-                .map(|h| at(channel, keys.column(h, j)))
-                .sum();
-            folded
-                .weight
-                .push((scale(channel) * over_heads / heads) as f32);
+            let over_heads: f64 = (0..keys.heads).map(|h| at(channel, keys.column(h, j))).sum();
+            folded.weight.push((scale(channel) * over_heads / heads) as f32);
             *sum += shift(channel) * over_heads;
         }
     }
-    folded
-        .bias
-        .extend(sums.iter().map(|sum| (sum / heads) as f32));
+    folded.bias.extend(sums.iter().map(|sum| (sum / heads) as f32));
     Ok(folded)
 }
 
 fn check<E>(projection: &KeyProjection<'_, E>, norm: Option<&NormAffine<'_, E>>) -> Result<()> {
     let fail = |what: String| Err(Error::Fold(what));
-    let KeyProjection {
-        weight,
-        bias,
-        channels,
-        columns,
-        keys,
-        ..
-    } = *projection;
+    let KeyProjection { weight, bias, channels, columns, keys, .. } = *projection;
     if channels.checked_mul(columns) != Some(weight.len()) {
-        return fail(format!(
-            "{} weights, but {channels} channels times {columns} columns",
-            weight.len()
-        ));
+        return fail(format!("{} weights, but {channels} channels times {columns} columns", weight.len()));
     }
     match keys.last() {
         Some(last) if last < columns => {}
@@ -185,9 +135,7 @@ fn check<E>(projection: &KeyProjection<'_, E>, norm: Option<&NormAffine<'_, E>>)
     }
     let wrong = |list: &[E]| list.len() != channels;
     if norm.is_some_and(|n| wrong(n.scale) || n.shift.is_some_and(wrong)) {
-        return fail(format!(
-            "the norm's scale or shift does not have {channels} elements"
-        ));
+        return fail(format!("the norm's scale or shift does not have {channels} elements"));
     }
     Ok(())
 }
@@ -197,37 +145,21 @@ mod tests {
     use super::*;
 
     fn numbers(n: usize, seed: u32) -> Vec<f32> {
-        (0..n as u32)
-            .map(|i| ((i * 37 + seed * 101) % 64) as f32 / 32.0 - 1.0)
-            .collect()
+        (0..n as u32).map(|i| ((i * 37 + seed * 101) % 64) as f32 / 32.0 - 1.0).collect()
     }
 
     /// Mean key of one token, the long way: norm, projection, mean over heads.
-    fn mean_key(
-        x: &[f32],
-        p: &KeyProjection<'_, f32>,
-        norm: Option<&NormAffine<'_, f32>>,
-    ) -> Vec<f32> {
-        let x: Vec<f32> = (0..p.channels)
-            .map(|c| norm.map_or(x[c], |n| x[c] * n.scale[c] + n.shift.map_or(0.0, |s| s[c])))
-            .collect();
+    fn mean_key(x: &[f32], p: &KeyProjection<'_, f32>, norm: Option<&NormAffine<'_, f32>>) -> Vec<f32> {
+        let x: Vec<f32> =
+            (0..p.channels).map(|c| norm.map_or(x[c], |n| x[c] * n.scale[c] + n.shift.map_or(0.0, |s| s[c]))).collect();
         let column = |col: usize| {
             let weight = |c: usize| {
-                if p.transposed {
-                    p.weight[col * p.channels + c]
-                } else {
-                    p.weight[c * p.columns + col]
-                }
+                if p.transposed { p.weight[col * p.channels + c] } else { p.weight[c * p.columns + col] }
             };
             p.bias.map_or(0.0, |b| b[col]) + (0..p.channels).map(|c| x[c] * weight(c)).sum::<f32>()
         };
         (0..p.keys.head_dim)
-            .map(|j| {
-                (0..p.keys.heads)
-                    .map(|h| column(p.keys.column(h, j)))
-                    .sum::<f32>()
-                    / p.keys.heads as f32
-            })
+            .map(|j| (0..p.keys.heads).map(|h| column(p.keys.column(h, j))).sum::<f32>() / p.keys.heads as f32)
             .collect()
     }
 
@@ -239,43 +171,20 @@ mod tests {
             (12, KeyColumns::side_by_side(0, heads, head_dim)),
             (36, KeyColumns::side_by_side(12, heads, head_dim)),
             (36, KeyColumns::fused_per_head(heads, head_dim)),
-            (
-                12,
-                KeyColumns {
-                    first: 0,
-                    heads,
-                    head_stride: 1,
-                    head_dim,
-                    stride: heads,
-                },
-            ),
+            (12, KeyColumns { first: 0, heads, head_stride: 1, head_dim, stride: heads }),
         ] {
             for transposed in [false, true] {
-                for (has_bias, has_norm) in
-                    [(false, false), (true, false), (false, true), (true, true)]
-                {
+                for (has_bias, has_norm) in [(false, false), (true, false), (false, true), (true, true)] {
                     let (weight, bias) = (numbers(channels * columns, 1), numbers(columns, 2));
                     let bias = has_bias.then_some(&bias[..]);
-                    let p = KeyProjection {
-                        weight: &weight,
-                        bias,
-                        channels,
-                        columns,
-                        transposed,
-                        keys,
-                    };
-                    let norm = NormAffine {
-                        scale: &scale,
-                        shift: Some(&shift),
-                    };
+                    let p = KeyProjection { weight: &weight, bias, channels, columns, transposed, keys };
+                    let norm = NormAffine { scale: &scale, shift: Some(&shift) };
                     let norm = has_norm.then_some(&norm);
                     let folded = fold_mean_keys(&p, norm).unwrap();
                     let x = numbers(channels, 9);
                     let expected = mean_key(&x, &p, norm);
                     for (j, expected) in expected.iter().enumerate() {
-                        let dot: f32 = (0..channels)
-                            .map(|c| x[c] * folded.weight[c * head_dim + j])
-                            .sum();
+                        let dot: f32 = (0..channels).map(|c| x[c] * folded.weight[c * head_dim + j]).sum();
                         assert!((dot + folded.bias[j] - expected).abs() < 1e-5);
                     }
                 }
@@ -287,53 +196,17 @@ mod tests {
     fn wrong_shapes_are_refused() {
         let weight = [0.0f32; 12];
         let keys = KeyColumns::side_by_side(0, 1, 3);
-        let good = KeyProjection {
-            weight: &weight,
-            bias: None,
-            channels: 4,
-            columns: 3,
-            transposed: false,
-            keys,
-        };
+        let good = KeyProjection { weight: &weight, bias: None, channels: 4, columns: 3, transposed: false, keys };
         assert!(fold_mean_keys(&good, None).is_ok());
         let outside = KeyColumns { first: 1, ..keys };
         let none = KeyColumns { heads: 0, ..keys };
-        let huge = KeyColumns {
-            heads: usize::MAX,
-            ..keys
-        };
+        let huge = KeyColumns { heads: usize::MAX, ..keys };
         for keys in [outside, none, huge] {
-            assert_eq!(
-                fold_mean_keys(&KeyProjection { keys, ..good }, None)
-                    .unwrap_err()
-                    .code(),
-                "AIL0311"
-            );
+            assert_eq!(fold_mean_keys(&KeyProjection { keys, ..good }, None).unwrap_err().code(), "AIL0311");
         }
-        assert!(
-            fold_mean_keys(
-                &KeyProjection {
-                    channels: 5,
-                    ..good
-                },
-                None
-            )
-            .is_err()
-        );
-        assert!(
-            fold_mean_keys(
-                &KeyProjection {
-                    bias: Some(&weight),
-                    ..good
-                },
-                None
-            )
-            .is_err()
-        );
-        let norm = NormAffine {
-            scale: &weight[..],
-            shift: None,
-        };
+        assert!(fold_mean_keys(&KeyProjection { channels: 5, ..good }, None).is_err());
+        assert!(fold_mean_keys(&KeyProjection { bias: Some(&weight), ..good }, None).is_err());
+        let norm = NormAffine { scale: &weight[..], shift: None };
         assert!(fold_mean_keys(&good, Some(&norm)).is_err());
     }
 }

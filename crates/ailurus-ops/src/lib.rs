@@ -31,9 +31,7 @@ pub use density_peaks::{Clusters, DensityPeaks, Keep, Windows};
 pub use element::{Element, ElementType};
 pub use error::{Error, Result};
 pub use merge::{Merge, MergeDims};
-pub use schema::{
-    AttrKind, AttrSchema, DOMAIN, OutDim, Port, PortType, SINCE_VERSION, Schema, resolve, schemas,
-};
+pub use schema::{AttrKind, AttrSchema, DOMAIN, OutDim, Port, PortType, SINCE_VERSION, Schema, resolve, schemas};
 pub use unfold::{Assignment, Unfold, UnfoldDims};
 pub use unfold_residual::UnfoldResidual;
 

@@ -83,37 +83,18 @@ impl Schema {
 
 /// The schemas of all operators.
 pub fn schemas() -> [&'static Schema; 4] {
-    [
-        &DensityPeaks::SCHEMA,
-        &Merge::SCHEMA,
-        &Unfold::SCHEMA,
-        &UnfoldResidual::SCHEMA,
-    ]
+    [&DensityPeaks::SCHEMA, &Merge::SCHEMA, &Unfold::SCHEMA, &UnfoldResidual::SCHEMA]
 }
 
 /// Builders that keep the schema tables to one line per entry.
 pub(crate) const fn port(name: &'static str, dtype: PortType, shape: &'static str) -> Port {
-    Port {
-        name,
-        dtype,
-        shape,
-        optional: false,
-    }
+    Port { name, dtype, shape, optional: false }
 }
 pub(crate) const fn optional(name: &'static str, dtype: PortType, shape: &'static str) -> Port {
-    Port {
-        name,
-        dtype,
-        shape,
-        optional: true,
-    }
+    Port { name, dtype, shape, optional: true }
 }
 pub(crate) const fn attr(name: &'static str, kind: AttrKind, required: bool) -> AttrSchema {
-    AttrSchema {
-        name,
-        kind,
-        required,
-    }
+    AttrSchema { name, kind, required }
 }
 
 /// One dimension of an output, said in terms of the inputs, so that a caller with symbolic dimensions keeps them.
@@ -137,11 +118,7 @@ pub fn resolve(dims: &[OutDim], inputs: &[&[Option<usize>]]) -> Vec<Option<usize
     dims.iter()
         .map(|dim| match *dim {
             OutDim::Known(n) => Some(n),
-            OutDim::Same { input, axis } => inputs
-                .get(input)
-                .and_then(|i| i.get(axis))
-                .copied()
-                .flatten(),
+            OutDim::Same { input, axis } => inputs.get(input).and_then(|i| i.get(axis)).copied().flatten(),
             OutDim::Rows => None,
         })
         .collect()

@@ -19,30 +19,25 @@ fn time_of_bodies() {
     let mut random = Random(3);
     let mut cases = Vec::new();
     let mut names = Vec::new();
-    for (grid, channels) in [
-        ((37, 37), 64),
-        ((37, 37), 384),
-        ((32, 32), 64),
-        ((32, 32), 1024),
-        ((64, 64), 64),
-        ((64, 64), 1024),
+    for (grid, channels, neighbors) in [
+        ((37, 37), 64, 1),
+        ((37, 37), 64, 2),
+        ((37, 37), 384, 1),
+        ((32, 32), 64, 1),
+        ((32, 32), 1024, 1),
+        ((64, 64), 64, 1),
+        ((64, 64), 1024, 1),
     ] {
         for fixed in [true, false] {
-            let params = DensityPeaks::new(1, 0, fixed.then_some(grid), HALF);
+            let plain = DensityPeaks::new(1, 0, fixed.then_some(grid), HALF);
+            let params = DensityPeaks { neighbors, ..plain };
             let kind = if fixed { "static" } else { "dynamic" };
             let x = random.list((grid.0 * grid.1 + 1) * channels);
-            let mut inputs = vec![Tensor::f32(
-                "metric",
-                &[1, grid.0 * grid.1 + 1, channels],
-                &x,
-            )];
+            let mut inputs = vec![Tensor::f32("metric", &[1, grid.0 * grid.1 + 1, channels], &x)];
             if !fixed {
                 inputs.push(Tensor::i64("grid", &[2], &[grid.0 as i64, grid.1 as i64]));
             }
-            let options = BodyOptions {
-                opset: 17,
-                element: ElementType::F32,
-            };
+            let options = BodyOptions { opset: 17, element: ElementType::F32 };
             cases.push(Case {
                 op: DensityPeaks::SCHEMA.name,
                 body: params.body(options, channels).unwrap(),
@@ -52,7 +47,7 @@ fn time_of_bodies() {
                 repeat: 30,
                 threads,
             });
-            names.push(format!("DensityPeaks {grid:?} d {channels} {kind}"));
+            names.push(format!("DensityPeaks {grid:?} d {channels} k {neighbors} {kind}"));
         }
     }
     for (tokens, channels) in [(1370, 384), (1024, 1024), (4096, 1024), (197, 768)] {
@@ -60,49 +55,20 @@ fn time_of_bodies() {
         let (index, size) = rows_of("random", 1, tokens, rows, &mut random);
         let x = Tensor::f32("x", &[1, tokens, channels], &random.list(tokens * channels));
         let z = Tensor::f32("z", &[1, rows, channels], &random.list(rows * channels));
-        let start = Tensor {
-            name: "start",
-            ..z.clone()
-        };
-        let base = Tensor {
-            name: "base",
-            ..x.clone()
-        };
+        let start = Tensor { name: "start", ..z.clone() };
+        let base = Tensor { name: "base", ..x.clone() };
         let index = Tensor::i32("index", &[1, tokens], &index);
         let size = Tensor::f32("size", &[1, rows], &size);
-        let options = BodyOptions {
-            opset: 17,
-            element: ElementType::F32,
-        };
+        let options = BodyOptions { opset: 17, element: ElementType::F32 };
         let mut push = |op, body, inputs| {
             let outputs = vec![("y", "f32")];
-            cases.push(Case {
-                op,
-                body,
-                model_opset: 17,
-                inputs,
-                outputs,
-                repeat: 30,
-                threads,
-            });
+            cases.push(Case { op, body, model_opset: 17, inputs, outputs, repeat: 30, threads });
             names.push(format!("{op} T {tokens} C {channels}"));
         };
-        push(
-            Merge::SCHEMA.name,
-            Merge.body(options).unwrap(),
-            vec![x, index.clone(), size],
-        );
-        push(
-            Unfold::SCHEMA.name,
-            Unfold::default().body(options).unwrap(),
-            vec![z.clone(), index.clone()],
-        );
+        push(Merge::SCHEMA.name, Merge.body(options).unwrap(), vec![x, index.clone(), size]);
+        push(Unfold::SCHEMA.name, Unfold::default().body(options).unwrap(), vec![z.clone(), index.clone()]);
         let body = UnfoldResidual::default().body(options).unwrap();
-        push(
-            UnfoldResidual::SCHEMA.name,
-            body,
-            vec![z, start, base, index],
-        );
+        push(UnfoldResidual::SCHEMA.name, body, vec![z, start, base, index]);
     }
     let Some(outcomes) = run(&cases) else { return };
     for (name, outcome) in names.iter().zip(outcomes) {

@@ -54,27 +54,14 @@ impl Peaks {
             ),
             ElementType::F16 => (
                 Tensor::f16("metric", &dims, &reduced),
-                reference::density_peaks(
-                    &self.params,
-                    &reduced,
-                    self.batch,
-                    self.channels,
-                    self.grid,
-                ),
+                reference::density_peaks(&self.params, &reduced, self.batch, self.channels, self.grid),
             ),
         };
         let mut inputs = vec![input];
         if self.params.grid.is_none() {
-            inputs.push(Tensor::i64(
-                "grid",
-                &[2],
-                &[self.grid.0 as i64, self.grid.1 as i64],
-            ));
+            inputs.push(Tensor::i64("grid", &[2], &[self.grid.0 as i64, self.grid.1 as i64]));
         }
-        let options = BodyOptions {
-            opset: self.opset,
-            element: self.element,
-        };
+        let options = BodyOptions { opset: self.opset, element: self.element };
         let case = Case {
             op: DensityPeaks::SCHEMA.name,
             body: self.params.body(options, self.channels).unwrap(),
@@ -88,15 +75,7 @@ impl Peaks {
     }
 
     fn describe(&self) -> String {
-        let Self {
-            params,
-            grid,
-            batch,
-            channels,
-            opset,
-            element,
-            kind,
-        } = self;
+        let Self { params, grid, batch, channels, opset, element, kind } = self;
         format!("{kind} {grid:?} batch {batch} d {channels} opset {opset} {element:?} {params:?}")
     }
 }
@@ -111,23 +90,11 @@ fn check(list: &[Peaks]) {
         let (batch, rows) = (peaks.batch, expected.rows);
         assert_eq!(
             outputs[0],
-            Tensor::i32(
-                "index",
-                &[batch, expected.index.len() / batch],
-                &expected.index
-            ),
+            Tensor::i32("index", &[batch, expected.index.len() / batch], &expected.index),
             "{about}"
         );
-        assert_eq!(
-            outputs[1],
-            Tensor::i32("anchor", &[batch, rows], &expected.anchor),
-            "{about}"
-        );
-        assert_eq!(
-            outputs[2],
-            Tensor::f32("size", &[batch, rows], &expected.size),
-            "{about}"
-        );
+        assert_eq!(outputs[1], Tensor::i32("anchor", &[batch, rows], &expected.anchor), "{about}");
+        assert_eq!(outputs[2], Tensor::f32("size", &[batch, rows], &expected.size), "{about}");
     }
 }
 
@@ -142,15 +109,7 @@ fn density_peaks_bodies_equal_the_reference_in_every_opset() {
             for fixed in [true, false] {
                 let grid = (9, 11);
                 let params = DensityPeaks::new(1, 2, fixed.then_some(grid), HALF);
-                list.push(Peaks {
-                    params,
-                    grid,
-                    batch,
-                    channels: 24,
-                    opset,
-                    element,
-                    kind: "random",
-                });
+                list.push(Peaks { params, grid, batch, channels: 24, opset, element, kind: "random" });
             }
         }
     }
@@ -171,34 +130,13 @@ fn density_peaks_bodies_equal_the_reference_on_every_kind_of_input() {
                 ((4, 5), Keep::Ratio { num: 1, den: 1 }),
                 ((1, 1), HALF),
             ] {
-                for (neighbors, window, spatial_mix) in [
-                    (1, 24, 0.5),
-                    (3, 10, 0.0),
-                    (70, 5, 1.0),
-                    (2, 1, 0.5),
-                    (1, 2, 0.3),
-                ] {
+                for (neighbors, window, spatial_mix) in
+                    [(1, 24, 0.5), (3, 10, 0.0), (70, 5, 1.0), (2, 1, 0.5), (1, 2, 0.3)]
+                {
                     let plain = DensityPeaks::new(0, 1, fixed.then_some(grid), keep);
-                    let params = DensityPeaks {
-                        neighbors,
-                        window,
-                        spatial_mix,
-                        ..plain
-                    };
-                    let element = if window == 10 {
-                        ElementType::F16
-                    } else {
-                        ElementType::F32
-                    };
-                    list.push(Peaks {
-                        params,
-                        grid,
-                        batch: 2,
-                        channels: 33,
-                        opset: 17,
-                        element,
-                        kind,
-                    });
+                    let params = DensityPeaks { neighbors, window, spatial_mix, ..plain };
+                    let element = if window == 10 { ElementType::F16 } else { ElementType::F32 };
+                    list.push(Peaks { params, grid, batch: 2, channels: 33, opset: 17, element, kind });
                 }
             }
         }

@@ -1,9 +1,7 @@
 //! Kernels equal references bit for bit, and references keep the promises of the definition.
 
 use ailurus_ops::parallel::{Parallel, Rayon, Serial};
-use ailurus_ops::{
-    Clusters, DensityPeaks, Element, Keep, MergeDims, UnfoldDims, Windows, kernel, reference,
-};
+use ailurus_ops::{Clusters, DensityPeaks, Element, Keep, MergeDims, UnfoldDims, Windows, kernel, reference};
 use half::f16;
 use proptest::prelude::*;
 
@@ -36,69 +34,30 @@ fn value(kind: u8) -> BoxedStrategy<f32> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let shape = (
-        1usize..=9,
-        1usize..=9,
-        0usize..3,
-        0usize..3,
-        1usize..=3,
-        1usize..=35,
-        0u8..4,
-    );
-    let constants = (
-        1usize..=5,
-        1usize..=40,
-        prop_oneof![Just(0.0f32), Just(0.5), Just(1.0), 0.0f32..=1.0],
-        any::<u16>(),
-    );
+    let shape = (1usize..=9, 1usize..=9, 0usize..3, 0usize..3, 1usize..=3, 1usize..=35, 0u8..4);
+    let constants =
+        (1usize..=5, 1usize..=40, prop_oneof![Just(0.0f32), Just(0.5), Just(1.0), 0.0f32..=1.0], any::<u16>());
     (shape, constants).prop_flat_map(
         |((h, w, prefix, suffix, batch, channels, kind), (neighbors, window, mix, keep))| {
             let clusters = usize::from(keep) % (h * w) + 1;
-            let keep = if keep % 2 == 0 {
-                Keep::Tokens(clusters)
-            } else {
-                Keep::Ratio {
-                    num: clusters,
-                    den: h * w,
-                }
-            };
-            let params = DensityPeaks {
-                prefix,
-                suffix,
-                grid: Some((h, w)),
-                keep,
-                neighbors,
-                window,
-                spatial_mix: mix,
-            };
+            let keep = if keep % 2 == 0 { Keep::Tokens(clusters) } else { Keep::Ratio { num: clusters, den: h * w } };
+            let params = DensityPeaks { prefix, suffix, grid: Some((h, w)), keep, neighbors, window, spatial_mix: mix };
             let tokens = prefix + h * w + suffix;
-            proptest::collection::vec(value(kind), batch * tokens * channels).prop_map(
-                move |metric| Case {
-                    params,
-                    grid: (h, w),
-                    batch,
-                    channels,
-                    metric,
-                },
-            )
+            proptest::collection::vec(value(kind), batch * tokens * channels).prop_map(move |metric| Case {
+                params,
+                grid: (h, w),
+                batch,
+                channels,
+                metric,
+            })
         },
     )
 }
 
 fn both<E: Element>(case: &Case, metric: &[E], pool: &dyn Parallel) -> (Clusters, Clusters) {
     let windows = Windows::new(case.grid, case.params.window).unwrap();
-    let expected =
-        reference::density_peaks(&case.params, metric, case.batch, case.channels, case.grid)
-            .unwrap();
-    let got = kernel::density_peaks(
-        &case.params,
-        metric,
-        case.batch,
-        case.channels,
-        &windows,
-        pool,
-    )
-    .unwrap();
+    let expected = reference::density_peaks(&case.params, metric, case.batch, case.channels, case.grid).unwrap();
+    let got = kernel::density_peaks(&case.params, metric, case.batch, case.channels, &windows, pool).unwrap();
     (expected, got)
 }
 
@@ -107,55 +66,25 @@ fn check_partition(case: &Case, clusters: &Clusters) {
     let n = case.grid.0 * case.grid.1;
     let (total, m) = (p + n + case.params.suffix, case.params.tokens(n).unwrap());
     assert_eq!(clusters.rows, p + m + case.params.suffix);
-    let images = clusters
-        .index
-        .chunks(total)
-        .zip(clusters.anchor.chunks(clusters.rows));
+    let images = clusters.index.chunks(total).zip(clusters.anchor.chunks(clusters.rows));
     for ((index, anchor), size) in images.zip(clusters.size.chunks(clusters.rows)) {
-        let outside = (0..p)
-            .map(|t| (t, t))
-            .chain((0..case.params.suffix).map(|s| (p + n + s, p + m + s)));
+        let outside = (0..p).map(|t| (t, t)).chain((0..case.params.suffix).map(|s| (p + n + s, p + m + s)));
         for (token, row) in outside {
-            assert_eq!(
-                (index[token] as usize, anchor[row] as usize, size[row]),
-                (row, token, 1.0)
-            );
+            assert_eq!((index[token] as usize, anchor[row] as usize, size[row]), (row, token, 1.0));
         }
-        assert!(
-            anchor.windows(2).all(|pair| pair[0] < pair[1]),
-            "anchors in patch order"
-        );
+        assert!(anchor.windows(2).all(|pair| pair[0] < pair[1]), "anchors in patch order");
         for (row, (&anchor, &size)) in anchor.iter().zip(size).enumerate() {
-            assert_eq!(
-                index[anchor as usize] as usize, row,
-                "an anchor joins itself"
-            );
-            assert_eq!(
-                index.iter().filter(|&&r| r as usize == row).count() as f32,
-                size
-            );
+            assert_eq!(index[anchor as usize] as usize, row, "an anchor joins itself");
+            assert_eq!(index.iter().filter(|&&r| r as usize == row).count() as f32, size);
             assert!(size >= 1.0);
         }
-        assert!(
-            index[p..p + n]
-                .iter()
-                .all(|&r| (p..p + m).contains(&(r as usize)))
-        );
+        assert!(index[p..p + n].iter().all(|&r| (p..p + m).contains(&(r as usize))));
     }
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
     // Every NaN is the same NaN: which one comes out of an addition of two is not defined.
-    values
-        .iter()
-        .map(|v| {
-            if v.is_nan() {
-                f32::NAN.to_bits()
-            } else {
-                v.to_bits()
-            }
-        })
-        .collect()
+    values.iter().map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
 }
 
 fn wide<E: Element>(values: &[E]) -> Vec<f32> {
@@ -221,27 +150,13 @@ fn merge_and_unfold<E: Element>(case: &Case, x: &[E], choices: usize, pool: &dyn
     let clusters = both(case, x, pool).0;
     let (batch, channels, rows) = (case.batch, case.channels, clusters.rows);
     let tokens = clusters.index.len() / batch;
-    let dims = MergeDims {
-        batch,
-        tokens,
-        rows,
-        channels,
-    };
+    let dims = MergeDims { batch, tokens, rows, channels };
     let start = reference::merge(x, &clusters.index, &clusters.size, dims).unwrap();
     let merged = kernel::merge(x, &clusters.index, &clusters.size, dims, pool).unwrap();
     assert_eq!(bits(&wide(&start)), bits(&wide(&merged)));
 
-    let z: Vec<E> = start
-        .iter()
-        .map(|v| E::from_f32(v.to_f32() * 0.75 + 0.5))
-        .collect();
-    let dims = UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices: 1,
-        channels,
-    };
+    let z: Vec<E> = start.iter().map(|v| E::from_f32(v.to_f32() * 0.75 + 0.5)).collect();
+    let dims = UnfoldDims { batch, rows, tokens, choices: 1, channels };
     let expected = reference::unfold(&z, &clusters.index, None, dims).unwrap();
     let got = kernel::unfold(&z, &clusters.index, None, dims, pool).unwrap();
     assert_eq!(bits(&wide(&expected)), bits(&wide(&got)));
@@ -250,12 +165,8 @@ fn merge_and_unfold<E: Element>(case: &Case, x: &[E], choices: usize, pool: &dyn
     assert_eq!(bits(&wide(&expected)), bits(&wide(&got)));
 
     let dims = UnfoldDims { choices, ..dims };
-    let index: Vec<i32> = (0..batch * tokens * choices)
-        .map(|i| ((i * 7 + i / 3) % rows) as i32)
-        .collect();
-    let weight: Vec<f32> = (0..index.len())
-        .map(|i| (i % 5) as f32 * 0.3 - 0.2)
-        .collect();
+    let index: Vec<i32> = (0..batch * tokens * choices).map(|i| ((i * 7 + i / 3) % rows) as i32).collect();
+    let weight: Vec<f32> = (0..index.len()).map(|i| (i % 5) as f32 * 0.3 - 0.2).collect();
     let expected = reference::unfold(&z, &index, Some(&weight), dims).unwrap();
     let got = kernel::unfold(&z, &index, Some(&weight), dims, pool).unwrap();
     assert_eq!(bits(&wide(&expected)), bits(&wide(&got)));

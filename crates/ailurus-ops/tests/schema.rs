@@ -1,8 +1,8 @@
 //! Attributes, schemas, shape rules and errors.
 
 use ailurus_ops::{
-    Assignment, AttrKind, AttrValue, Attributes, DensityPeaks, Error, Keep, Merge, OutDim, Schema,
-    Unfold, UnfoldResidual, resolve, schemas,
+    Assignment, AttrKind, AttrValue, Attributes, DensityPeaks, Error, Keep, Merge, OutDim, Schema, Unfold,
+    UnfoldResidual, resolve, schemas,
 };
 use proptest::prelude::*;
 
@@ -50,48 +50,23 @@ fn check_against(schema: &Schema, list: &Attributes) {
         assert_eq!(kind, known.kind);
     }
     for attribute in schema.attributes.iter().filter(|a| a.required) {
-        assert!(
-            list.iter().any(|(name, _)| *name == attribute.name),
-            "{}",
-            attribute.name
-        );
+        assert!(list.iter().any(|(name, _)| *name == attribute.name), "{}", attribute.name);
     }
 }
 
 #[test]
 fn schemas_agree_with_the_operators() {
     let names: Vec<&str> = schemas().iter().map(|s| s.name).collect();
-    assert_eq!(
-        names,
-        [
-            "AilurusDensityPeaks",
-            "AilurusMerge",
-            "AilurusUnfold",
-            "AilurusUnfoldResidual"
-        ]
-    );
+    assert_eq!(names, ["AilurusDensityPeaks", "AilurusMerge", "AilurusUnfold", "AilurusUnfoldResidual"]);
     for schema in schemas() {
         assert_eq!((schema.domain, schema.since_version), ("ai.ailurus", 1));
-        let first_optional = schema
-            .inputs
-            .iter()
-            .position(|p| p.optional)
-            .unwrap_or(schema.inputs.len());
-        assert!(
-            schema.inputs[first_optional..].iter().all(|p| p.optional),
-            "optional inputs trail"
-        );
+        let first_optional = schema.inputs.iter().position(|p| p.optional).unwrap_or(schema.inputs.len());
+        assert!(schema.inputs[first_optional..].iter().all(|p| p.optional), "optional inputs trail");
     }
     check_against(&Merge::SCHEMA, &Merge.attributes());
     check_against(&Unfold::SCHEMA, &Unfold::default().attributes());
-    check_against(
-        &UnfoldResidual::SCHEMA,
-        &UnfoldResidual::default().attributes(),
-    );
-    assert_eq!(
-        Merge::from_attributes(pairs(&Merge.attributes())),
-        Ok(Merge)
-    );
+    check_against(&UnfoldResidual::SCHEMA, &UnfoldResidual::default().attributes());
+    assert_eq!(Merge::from_attributes(pairs(&Merge.attributes())), Ok(Merge));
 }
 
 #[test]
@@ -119,19 +94,9 @@ fn wrong_attributes_have_codes() {
     assert_eq!(with("tokens", AttrValue::Int(17)), "AIL0305");
     let twice = [good.clone(), vec![int("window", 3)]].concat();
     assert_eq!(read(&twice).unwrap_err().code(), "AIL0303");
-    assert_eq!(
-        read(&[int("keep_num", 3), int("keep_den", 2)])
-            .unwrap_err()
-            .code(),
-        "AIL0301"
-    );
+    assert_eq!(read(&[int("keep_num", 3), int("keep_den", 2)]).unwrap_err().code(), "AIL0301");
     assert_eq!(read(&[int("keep_num", 1)]).unwrap_err().code(), "AIL0302");
-    assert_eq!(
-        read(&[int("keep_num", 1), int("keep_den", 2)])
-            .unwrap()
-            .window,
-        DensityPeaks::WINDOW
-    );
+    assert_eq!(read(&[int("keep_num", 1), int("keep_den", 2)]).unwrap().window, DensityPeaks::WINDOW);
 }
 
 #[test]
@@ -152,88 +117,42 @@ fn shape_rules_keep_what_is_known() {
     let peaks = DensityPeaks::new(1, 2, Some((3, 4)), Keep::Ratio { num: 1, den: 2 });
     let metric = [None, Some(15), Some(8)];
     let [index, anchor, size] = peaks.output_shapes(&[&metric]).unwrap();
-    assert_eq!(
-        index,
-        [OutDim::Same { input: 0, axis: 0 }, OutDim::Known(15)]
-    );
+    assert_eq!(index, [OutDim::Same { input: 0, axis: 0 }, OutDim::Known(15)]);
     assert_eq!(resolve(&anchor, &[&metric]), [None, Some(9)]);
     assert_eq!(anchor, size);
-    assert_eq!(
-        peaks
-            .output_shapes(&[&[None, Some(14), None]])
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
-    assert_eq!(
-        peaks.output_shapes(&[&[None, None]]).unwrap_err().code(),
-        "AIL0306"
-    );
+    assert_eq!(peaks.output_shapes(&[&[None, Some(14), None]]).unwrap_err().code(), "AIL0306");
+    assert_eq!(peaks.output_shapes(&[&[None, None]]).unwrap_err().code(), "AIL0306");
     assert_eq!(peaks.output_shapes(&[]).unwrap_err().code(), "AIL0306");
 
-    let dynamic = DensityPeaks {
-        grid: None,
-        ..peaks
-    };
-    assert_eq!(
-        dynamic.output_shapes(&[&metric]).unwrap_err().code(),
-        "AIL0309"
-    );
+    let dynamic = DensityPeaks { grid: None, ..peaks };
+    assert_eq!(dynamic.output_shapes(&[&metric]).unwrap_err().code(), "AIL0309");
     let unknown = [Some(1), None, Some(8)];
     let [index, anchor, _] = dynamic.output_shapes(&[&unknown, &[Some(2)]]).unwrap();
     assert_eq!(index[1], OutDim::Same { input: 0, axis: 1 });
     assert_eq!(anchor[1], OutDim::Rows);
     let [_, anchor, _] = dynamic.output_shapes(&[&metric, &[Some(2)]]).unwrap();
     assert_eq!(anchor[1], OutDim::Known(9));
-    let fixed = DensityPeaks {
-        keep: Keep::Tokens(5),
-        ..dynamic
-    };
-    assert_eq!(
-        fixed.output_shapes(&[&unknown, &[None]]).unwrap()[1][1],
-        OutDim::Known(8)
-    );
+    let fixed = DensityPeaks { keep: Keep::Tokens(5), ..dynamic };
+    assert_eq!(fixed.output_shapes(&[&unknown, &[None]]).unwrap()[1][1], OutDim::Known(8));
 
     let (x, index, size) = ([None, Some(15), Some(8)], [None, Some(15)], [None, Some(9)]);
     let [y] = Merge.output_shapes(&[&x, &index, &size]).unwrap();
     assert_eq!(resolve(&y, &[&x, &index, &size]), [None, Some(9), Some(8)]);
-    assert!(
-        Merge
-            .output_shapes(&[&x, &[None, Some(14)], &size])
-            .is_err()
-    );
+    assert!(Merge.output_shapes(&[&x, &[None, Some(14)], &size]).is_err());
     assert!(Merge.output_shapes(&[&x, &index]).is_err());
 
     let z = [None, Some(9), Some(8)];
     let [y] = Unfold::default().output_shapes(&[&z, &index]).unwrap();
     assert_eq!(resolve(&y, &[&z, &index]), [None, Some(15), Some(8)]);
-    let soft = Unfold {
-        assignment: Assignment::Soft,
-    };
+    let soft = Unfold { assignment: Assignment::Soft };
     let (index3, weight) = ([None, Some(15), Some(2)], [None, None, Some(2)]);
     assert!(soft.output_shapes(&[&z, &index3, &weight]).is_ok());
     assert!(soft.output_shapes(&[&z, &index3]).is_err());
-    assert!(
-        soft.output_shapes(&[&z, &index3, &[None, None, Some(3)]])
-            .is_err()
-    );
-    assert!(
-        Unfold::default()
-            .output_shapes(&[&z, &index3, &weight])
-            .is_err()
-    );
-    let [y] = UnfoldResidual::default()
-        .output_shapes(&[&z, &z, &x, &index])
-        .unwrap();
-    assert_eq!(
-        resolve(&y, &[&z, &z, &x, &index]),
-        [None, Some(15), Some(8)]
-    );
-    assert!(
-        UnfoldResidual::default()
-            .output_shapes(&[&z, &z, &z, &index])
-            .is_err()
-    );
+    assert!(soft.output_shapes(&[&z, &index3, &[None, None, Some(3)]]).is_err());
+    assert!(Unfold::default().output_shapes(&[&z, &index3, &weight]).is_err());
+    let [y] = UnfoldResidual::default().output_shapes(&[&z, &z, &x, &index]).unwrap();
+    assert_eq!(resolve(&y, &[&z, &z, &x, &index]), [None, Some(15), Some(8)]);
+    assert!(UnfoldResidual::default().output_shapes(&[&z, &z, &z, &index]).is_err());
 }
 
 #[test]
@@ -243,93 +162,25 @@ fn calls_with_wrong_lengths_are_refused() {
     let peaks = DensityPeaks::new(0, 0, Some((2, 2)), Keep::Tokens(2));
     let metric = [0.0f32; 8];
     assert!(reference::density_peaks(&peaks, &metric, 1, 2, (2, 2)).is_ok());
-    assert_eq!(
-        reference::density_peaks(&peaks, &metric, 1, 3, (2, 2))
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
-    assert_eq!(
-        reference::density_peaks(&peaks, &metric, 1, 2, (1, 4))
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
-    assert_eq!(
-        reference::density_peaks(&peaks, &[0.0f32; 0], 1, 0, (2, 2))
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
-    assert_eq!(
-        reference::density_peaks(&peaks, &metric, usize::MAX, 2, (2, 2))
-            .unwrap_err()
-            .code(),
-        "AIL0308"
-    );
+    assert_eq!(reference::density_peaks(&peaks, &metric, 1, 3, (2, 2)).unwrap_err().code(), "AIL0306");
+    assert_eq!(reference::density_peaks(&peaks, &metric, 1, 2, (1, 4)).unwrap_err().code(), "AIL0306");
+    assert_eq!(reference::density_peaks(&peaks, &[0.0f32; 0], 1, 0, (2, 2)).unwrap_err().code(), "AIL0306");
+    assert_eq!(reference::density_peaks(&peaks, &metric, usize::MAX, 2, (2, 2)).unwrap_err().code(), "AIL0308");
     let windows = Windows::new((2, 2), 3).unwrap();
-    assert_eq!(
-        kernel::density_peaks(&peaks, &metric, 1, 2, &windows, &Serial)
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
+    assert_eq!(kernel::density_peaks(&peaks, &metric, 1, 2, &windows, &Serial).unwrap_err().code(), "AIL0306");
 
-    let dims = MergeDims {
-        batch: 1,
-        tokens: 2,
-        rows: 1,
-        channels: 4,
-    };
+    let dims = MergeDims { batch: 1, tokens: 2, rows: 1, channels: 4 };
     for index in [[0, 1], [0, -1]] {
-        assert_eq!(
-            reference::merge(&metric, &index, &[2.0], dims)
-                .unwrap_err()
-                .code(),
-            "AIL0307"
-        );
-        assert_eq!(
-            kernel::merge(&metric, &index, &[2.0], dims, &Serial)
-                .unwrap_err()
-                .code(),
-            "AIL0307"
-        );
+        assert_eq!(reference::merge(&metric, &index, &[2.0], dims).unwrap_err().code(), "AIL0307");
+        assert_eq!(kernel::merge(&metric, &index, &[2.0], dims, &Serial).unwrap_err().code(), "AIL0307");
     }
-    let dims = UnfoldDims {
-        batch: 1,
-        rows: 2,
-        tokens: 1,
-        choices: 0,
-        channels: 4,
-    };
-    assert_eq!(
-        reference::unfold(&metric, &[], None, dims)
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
+    let dims = UnfoldDims { batch: 1, rows: 2, tokens: 1, choices: 0, channels: 4 };
+    assert_eq!(reference::unfold(&metric, &[], None, dims).unwrap_err().code(), "AIL0306");
     let dims = UnfoldDims { choices: 2, ..dims };
-    assert_eq!(
-        kernel::unfold(&metric, &[0, 1], None, dims, &Serial)
-            .unwrap_err()
-            .code(),
-        "AIL0306"
-    );
+    assert_eq!(kernel::unfold(&metric, &[0, 1], None, dims, &Serial).unwrap_err().code(), "AIL0306");
     assert!(kernel::unfold(&metric, &[0, 1], Some(&[0.5, 0.5]), dims, &Serial).is_ok());
     // Nothing to do is no error.
-    let none = UnfoldDims {
-        batch: 0,
-        choices: 1,
-        ..dims
-    };
-    assert_eq!(
-        kernel::unfold::<f32>(&[], &[], None, none, &Serial),
-        Ok(vec![])
-    );
-    assert_eq!(
-        reference::density_peaks::<f32>(&peaks, &[], 0, 2, (2, 2))
-            .unwrap()
-            .index,
-        [] as [i32; 0]
-    );
+    let none = UnfoldDims { batch: 0, choices: 1, ..dims };
+    assert_eq!(kernel::unfold::<f32>(&[], &[], None, none, &Serial), Ok(vec![]));
+    assert_eq!(reference::density_peaks::<f32>(&peaks, &[], 0, 2, (2, 2)).unwrap().index, [] as [i32; 0]);
 }

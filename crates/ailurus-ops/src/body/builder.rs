@@ -19,23 +19,13 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(options: BodyOptions) -> Self {
-        Self {
-            opset: options.opset,
-            element: options.element,
-            nodes: Vec::new(),
-        }
+        Self { opset: options.opset, element: options.element, nodes: Vec::new() }
     }
 
     /// The finished body.
     pub(crate) fn finish(self, inputs: &[&str], outputs: &[&str], doc: String) -> Body {
         let own = |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect();
-        Body {
-            inputs: own(inputs),
-            outputs: own(outputs),
-            opset: self.opset,
-            nodes: self.nodes,
-            doc,
-        }
+        Body { inputs: own(inputs), outputs: own(outputs), opset: self.opset, nodes: self.nodes, doc }
     }
 
     fn fresh(&self, op: &str) -> String {
@@ -68,12 +58,7 @@ impl Builder {
         attributes: &[(&'static str, BodyAttr)],
     ) {
         let inputs = inputs.iter().map(|n| (*n).to_string()).collect();
-        self.nodes.push(BodyNode {
-            op_type,
-            inputs,
-            outputs: outputs.to_vec(),
-            attributes: attributes.to_vec(),
-        });
+        self.nodes.push(BodyNode { op_type, inputs, outputs: outputs.to_vec(), attributes: attributes.to_vec() });
     }
 
     /// Renames: the last step of an output.
@@ -82,10 +67,7 @@ impl Builder {
     }
 
     pub(crate) fn constant(&mut self, dims: &[i64], data: BodyData) -> String {
-        let tensor = BodyTensor {
-            dims: dims.to_vec(),
-            data,
-        };
+        let tensor = BodyTensor { dims: dims.to_vec(), data };
         self.with("Constant", &[], &[("value", BodyAttr::Tensor(tensor))])
     }
 
@@ -96,11 +78,7 @@ impl Builder {
 
     /// A scalar integer of the given type.
     pub(crate) fn scalar_int(&mut self, value: i64, of: i64) -> String {
-        let scalar = if of == I64 {
-            BodyData::I64(vec![value])
-        } else {
-            BodyData::I32(vec![value as i32])
-        };
+        let scalar = if of == I64 { BodyData::I64(vec![value]) } else { BodyData::I32(vec![value as i32]) };
         self.constant(&[], scalar)
     }
 
@@ -141,12 +119,7 @@ impl Builder {
         match self.element {
             ElementType::F32 => self.output(value, name),
             element => {
-                self.push(
-                    "Cast",
-                    &[value],
-                    &[name.to_string()],
-                    &[("to", BodyAttr::Int(element.onnx()))],
-                );
+                self.push("Cast", &[value], &[name.to_string()], &[("to", BodyAttr::Int(element.onnx()))]);
             }
         }
     }
@@ -170,30 +143,12 @@ impl Builder {
     }
 
     pub(crate) fn reduce_sum(&mut self, value: &str, axis: i64, keep: bool) -> String {
-        self.with_axes(
-            "ReduceSum",
-            13,
-            value,
-            &[axis],
-            &[("keepdims", BodyAttr::Int(keep.into()))],
-        )
+        self.with_axes("ReduceSum", 13, value, &[axis], &[("keepdims", BodyAttr::Int(keep.into()))])
     }
 
     /// `ReduceMin` or `ReduceMax`.
-    pub(crate) fn reduce(
-        &mut self,
-        op: &'static str,
-        value: &str,
-        axes: &[i64],
-        keep: bool,
-    ) -> String {
-        self.with_axes(
-            op,
-            18,
-            value,
-            axes,
-            &[("keepdims", BodyAttr::Int(keep.into()))],
-        )
+    pub(crate) fn reduce(&mut self, op: &'static str, value: &str, axes: &[i64], keep: bool) -> String {
+        self.with_axes(op, 18, value, axes, &[("keepdims", BodyAttr::Int(keep.into()))])
     }
 
     /// Elements `from..to` of one axis.
@@ -208,13 +163,7 @@ impl Builder {
     }
 
     /// Reshape to the given sizes followed by one dimension of another value.
-    pub(crate) fn reshape_like(
-        &mut self,
-        value: &str,
-        shape: &[i64],
-        like: &str,
-        axis: i64,
-    ) -> String {
+    pub(crate) fn reshape_like(&mut self, value: &str, shape: &[i64], like: &str, axis: i64) -> String {
         let shape = self.ints(shape);
         let last = self.dim(like, axis);
         let shape = self.concat(&[&shape, &last], 0);
@@ -244,11 +193,7 @@ impl Builder {
         if self.opset >= 12 {
             let index = self.cast(index, I64);
             let index = self.unsqueeze(&index, rank);
-            return self.with(
-                "GatherND",
-                &[value, &index],
-                &[("batch_dims", BodyAttr::Int(1))],
-            );
+            return self.with("GatherND", &[value, &index], &[("batch_dims", BodyAttr::Int(1))]);
         }
         let (batch, rows) = (self.dim(value, 0), self.dim(value, 1));
         let (batch, rows) = (self.squeeze(&batch, 0), self.cast(&rows, I32));
@@ -275,31 +220,17 @@ impl Builder {
         let outputs: Vec<String> = (0..lengths.len()).map(|i| format!("{base}_{i}")).collect();
         match sizes {
             Some(sizes) => self.push("Split", &[value, &sizes], &outputs, &[axis]),
-            None => self.push(
-                "Split",
-                &[value],
-                &outputs,
-                &[axis, ("split", BodyAttr::Ints(lengths.to_vec()))],
-            ),
+            None => self.push("Split", &[value], &outputs, &[axis, ("split", BodyAttr::Ints(lengths.to_vec()))]),
         }
         outputs
     }
 
     /// Values and positions of the k largest or smallest, sorted, ties to the lower position.
-    pub(crate) fn top_k(
-        &mut self,
-        value: &str,
-        k: &str,
-        axis: i64,
-        largest: bool,
-    ) -> (String, String) {
+    pub(crate) fn top_k(&mut self, value: &str, k: &str, axis: i64, largest: bool) -> (String, String) {
         let base = self.fresh("topk");
         let outputs = [format!("{base}_value"), format!("{base}_at")];
-        let attributes = [
-            ("axis", BodyAttr::Int(axis)),
-            ("largest", BodyAttr::Int(largest.into())),
-            ("sorted", BodyAttr::Int(1)),
-        ];
+        let attributes =
+            [("axis", BodyAttr::Int(axis)), ("largest", BodyAttr::Int(largest.into())), ("sorted", BodyAttr::Int(1))];
         self.push("TopK", &[value, k], &outputs, &attributes);
         let [values, at] = outputs;
         (values, at)
@@ -310,11 +241,7 @@ impl Builder {
     }
 
     pub(crate) fn transpose(&mut self, value: &str, order: &[i64]) -> String {
-        self.with(
-            "Transpose",
-            &[value],
-            &[("perm", BodyAttr::Ints(order.to_vec()))],
-        )
+        self.with("Transpose", &[value], &[("perm", BodyAttr::Ints(order.to_vec()))])
     }
 
     /// One dimension of a value, as a list of length one.

@@ -94,10 +94,7 @@ impl BodyOptions {
         if self.opset >= MIN_OPSET {
             return Ok(());
         }
-        let reason = format!(
-            "opset {} lacks the operators, {MIN_OPSET} is the oldest that has them",
-            self.opset
-        );
+        let reason = format!("opset {} lacks the operators, {MIN_OPSET} is the oldest that has them", self.opset);
         Err(Error::NoBody { operator, reason })
     }
 }

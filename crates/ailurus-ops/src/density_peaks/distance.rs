@@ -32,12 +32,7 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
             sums[l] += difference * difference;
         }
     }
-    for (l, (a, b)) in a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .enumerate()
-    {
+    for (l, (a, b)) in a_chunks.remainder().iter().zip(b_chunks.remainder()).enumerate() {
         let difference = a - b;
         sums[l] += difference * difference;
     }
@@ -70,39 +65,18 @@ pub(super) fn window_distances(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn avx512(
-    patches: &[f32],
-    channels: usize,
-    windows: &Windows,
-    weights: &[f32],
-    first: usize,
-    out: &mut [f32],
-) {
+fn avx512(patches: &[f32], channels: usize, windows: &Windows, weights: &[f32], first: usize, out: &mut [f32]) {
     portable(patches, channels, windows, weights, first, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2(
-    patches: &[f32],
-    channels: usize,
-    windows: &Windows,
-    weights: &[f32],
-    first: usize,
-    out: &mut [f32],
-) {
+fn avx2(patches: &[f32], channels: usize, windows: &Windows, weights: &[f32], first: usize, out: &mut [f32]) {
     portable(patches, channels, windows, weights, first, out);
 }
 
 #[inline(always)]
-fn portable(
-    patches: &[f32],
-    channels: usize,
-    windows: &Windows,
-    weights: &[f32],
-    first: usize,
-    out: &mut [f32],
-) {
+fn portable(patches: &[f32], channels: usize, windows: &Windows, weights: &[f32], first: usize, out: &mut [f32]) {
     let patch = |i: usize| &patches[i * channels..(i + 1) * channels];
     for (i, out) in (first..).zip(out.chunks_exact_mut(windows.ranks())) {
         let own = patch(i);

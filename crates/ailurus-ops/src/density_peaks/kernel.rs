@@ -86,31 +86,16 @@ impl Scratch {
             joins: vec![-1; n],
         };
         // Filled only by f16 inputs; untouched zero pages cost nothing.
-        Self {
-            wide: vec![0.0; n * channels],
-            work,
-        }
+        Self { wide: vec![0.0; n * channels], work }
     }
 }
 
 impl Work {
-    fn distances(
-        &mut self,
-        patches: &[f32],
-        channels: usize,
-        windows: &Windows,
-        pool: &dyn Parallel,
-    ) {
+    fn distances(&mut self, patches: &[f32], channels: usize, windows: &Windows, pool: &dyn Parallel) {
         let weights = &self.weights;
-        for_rows(
-            pool,
-            &mut self.distance,
-            windows.ranks(),
-            GRAIN,
-            |first, out| {
-                window_distances(patches, channels, windows, weights, first, out);
-            },
-        );
+        for_rows(pool, &mut self.distance, windows.ranks(), GRAIN, |first, out| {
+            window_distances(patches, channels, windows, weights, first, out);
+        });
     }
 
     fn densities(&mut self, neighbors: usize, ranks: usize, pool: &dyn Parallel) {
@@ -119,9 +104,7 @@ impl Work {
             let mut near = vec![0.0; ranks - 1];
             for (i, out) in (first..).zip(out) {
                 let window = &distance[i * ranks + 1..(i + 1) * ranks];
-                let largest = window
-                    .iter()
-                    .fold(0.0f32, |m, &e| if e < FAR && e > m { e } else { m });
+                let largest = window.iter().fold(0.0f32, |m, &e| if e < FAR && e > m { e } else { m });
                 *out = (mean_of_smallest(window, neighbors, &mut near), largest);
             }
         });
@@ -129,30 +112,18 @@ impl Work {
 
     fn anchors(&mut self, windows: &Windows, clusters: usize, pool: &dyn Parallel) {
         let (density, distance, ranks) = (&self.density, &self.distance, windows.ranks());
-        let largest = density
-            .iter()
-            .fold(0.0f32, |m, &(_, e)| if e > m { e } else { m });
+        let largest = density.iter().fold(0.0f32, |m, &(_, e)| if e > m { e } else { m });
         for_rows(pool, &mut self.score, 1, 4 * GRAIN, |first, out| {
             for (i, score) in (first..).zip(out) {
                 let mean = density[i].0;
                 let mut delta = f32::INFINITY;
-                let window = windows
-                    .of(i)
-                    .iter()
-                    .zip(&distance[i * ranks..(i + 1) * ranks]);
+                let window = windows.of(i).iter().zip(&distance[i * ranks..(i + 1) * ranks]);
                 for (&j, &e) in window.skip(1) {
                     let other = density[j as usize].0;
                     let denser = (other < mean) | ((other == mean) & ((j as usize) < i));
                     delta = if denser & (e < delta) { e } else { delta };
                 }
-                *score = log_score(
-                    if delta == f32::INFINITY {
-                        largest
-                    } else {
-                        delta
-                    },
-                    mean,
-                );
+                *score = log_score(if delta == f32::INFINITY { largest } else { delta }, mean);
             }
         });
         let score = &self.score;
@@ -161,9 +132,7 @@ impl Work {
             // Scores are never NaN, and -0.0 cannot occur next to 0.0 in a way that matters: compare as numbers.
             order.select_nth_unstable_by(clusters, |&a, &b| {
                 let (sa, sb) = (score[a as usize], score[b as usize]);
-                sb.partial_cmp(&sa)
-                    .unwrap_or(std::cmp::Ordering::Equal)
-                    .then(a.cmp(&b))
+                sb.partial_cmp(&sa).unwrap_or(std::cmp::Ordering::Equal).then(a.cmp(&b))
             });
             order.truncate(clusters);
             order.sort_unstable();
@@ -184,11 +153,7 @@ impl Work {
                     continue;
                 }
                 let (mut best, mut anchor) = (f32::INFINITY, u32::MAX);
-                for (&j, &e) in windows
-                    .of(i)
-                    .iter()
-                    .zip(&distance[i * ranks..(i + 1) * ranks])
-                {
+                for (&j, &e) in windows.of(i).iter().zip(&distance[i * ranks..(i + 1) * ranks]) {
                     if row[j as usize] >= 0 && (e < best || (e == best && j < anchor)) {
                         (best, anchor) = (e, j);
                         *join = row[j as usize];
@@ -207,18 +172,13 @@ impl Work {
     }
 
     fn write(&self, params: &DensityPeaks, out: &mut Clusters) {
-        let (p, n, m) = (
-            params.prefix as i32,
-            self.joins.len() as i32,
-            self.anchors.len() as i32,
-        );
+        let (p, n, m) = (params.prefix as i32, self.joins.len() as i32, self.anchors.len() as i32);
         let s = params.suffix as i32;
         out.index.extend(0..p);
         out.index.extend(self.joins.iter().map(|row| p + row));
         out.index.extend(p + m..p + m + s);
         out.anchor.extend(0..p);
-        out.anchor
-            .extend(self.anchors.iter().map(|&a| p + a as i32));
+        out.anchor.extend(self.anchors.iter().map(|&a| p + a as i32));
         out.anchor.extend(p + n..p + n + s);
         let start = out.size.len() + params.prefix;
         out.size.resize(start, 1.0);
@@ -226,8 +186,7 @@ impl Work {
         for &row in &self.joins {
             out.size[start + row as usize] += 1.0;
         }
-        out.size
-            .resize(start + self.anchors.len() + params.suffix, 1.0);
+        out.size.resize(start + self.anchors.len() + params.suffix, 1.0);
     }
 }
 
@@ -236,9 +195,7 @@ fn mean_of_smallest(window: &[f32], k: usize, near: &mut [f32]) -> f32 {
     let k = k.min(window.len());
     match k {
         0 => 0.0,
-        1 => window
-            .iter()
-            .fold(f32::INFINITY, |m, &e| if e < m { e } else { m }),
+        1 => window.iter().fold(f32::INFINITY, |m, &e| if e < m { e } else { m }),
         _ => {
             near.copy_from_slice(window);
             if k < near.len() {

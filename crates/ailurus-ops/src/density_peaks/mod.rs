@@ -75,14 +75,7 @@ impl DensityPeaks {
 
     /// Checks every parameter.
     pub fn validate(&self) -> Result<()> {
-        let bad = |name, value: String, reason| {
-            Err(Error::InvalidParameter {
-                operator: NAME,
-                name,
-                value,
-                reason,
-            })
-        };
+        let bad = |name, value: String, reason| Err(Error::InvalidParameter { operator: NAME, name, value, reason });
         // Every count ends up in 32-bit integers of the output tensors.
         let fits = |n: usize| i32::try_from(n).is_ok();
         for (name, value) in [("prefix", self.prefix), ("suffix", self.suffix)] {
@@ -92,22 +85,12 @@ impl DensityPeaks {
         }
         if let Some((h, w)) = self.grid {
             if h == 0 || w == 0 {
-                return bad(
-                    "grid_h",
-                    format!("{h} x {w}"),
-                    "a grid has at least one row and one column",
-                );
+                return bad("grid_h", format!("{h} x {w}"), "a grid has at least one row and one column");
             }
-            let total = h
-                .checked_mul(w)
-                .and_then(|n| n.checked_add(self.prefix))
-                .and_then(|n| n.checked_add(self.suffix));
+            let total =
+                h.checked_mul(w).and_then(|n| n.checked_add(self.prefix)).and_then(|n| n.checked_add(self.suffix));
             if !total.is_some_and(fits) {
-                return bad(
-                    "grid_h",
-                    format!("{h} x {w}"),
-                    "the token count must fit in 31 bits",
-                );
+                return bad("grid_h", format!("{h} x {w}"), "the token count must fit in 31 bits");
             }
         }
         match self.keep {
@@ -118,11 +101,7 @@ impl DensityPeaks {
                 return bad("keep_num", "0".into(), "it must be at least 1");
             }
             Keep::Ratio { num, den } if den < num => {
-                return bad(
-                    "keep_den",
-                    den.to_string(),
-                    "it must not be smaller than keep_num",
-                );
+                return bad("keep_den", den.to_string(), "it must not be smaller than keep_num");
             }
             Keep::Ratio { den, .. } if !fits(den) => {
                 return bad("keep_den", den.to_string(), "it must fit in 31 bits");
@@ -133,25 +112,13 @@ impl DensityPeaks {
             self.tokens(h * w)?;
         }
         if self.neighbors == 0 || !fits(self.neighbors) {
-            return bad(
-                "neighbors",
-                self.neighbors.to_string(),
-                "at least one neighbour makes a density",
-            );
+            return bad("neighbors", self.neighbors.to_string(), "at least one neighbour makes a density");
         }
         if self.window == 0 || !fits(self.window) {
-            return bad(
-                "window",
-                self.window.to_string(),
-                "a window holds at least the patch itself",
-            );
+            return bad("window", self.window.to_string(), "a window holds at least the patch itself");
         }
         if !(0.0..=1.0).contains(&self.spatial_mix) {
-            return bad(
-                "spatial_mix",
-                self.spatial_mix.to_string(),
-                "it must lie in 0..=1",
-            );
+            return bad("spatial_mix", self.spatial_mix.to_string(), "it must lie in 0..=1");
         }
         Ok(())
     }
@@ -167,11 +134,7 @@ impl DensityPeaks {
             }
         };
         if m > patches || m == 0 {
-            return Err(Error::TooManyClusters {
-                operator: NAME,
-                asked: m,
-                patches,
-            });
+            return Err(Error::TooManyClusters { operator: NAME, asked: m, patches });
         }
         Ok(m)
     }
@@ -195,11 +158,7 @@ impl DensityPeaks {
             (Some(grid), _) | (None, Some(grid)) => grid,
             (None, None) => return Err(Error::GridUnknown { operator: NAME }),
         };
-        Self {
-            grid: Some(grid),
-            ..*self
-        }
-        .validate()?;
+        Self { grid: Some(grid), ..*self }.validate()?;
         Ok(grid)
     }
 
@@ -213,9 +172,7 @@ impl DensityPeaks {
         }
         match self.keep {
             Keep::Tokens(m) => list.push(("tokens", int(m))),
-            Keep::Ratio { num, den } => {
-                list.extend([("keep_num", int(num)), ("keep_den", int(den))])
-            }
+            Keep::Ratio { num, den } => list.extend([("keep_num", int(num)), ("keep_den", int(den))]),
         }
         list.extend([
             ("neighbors", int(self.neighbors)),
@@ -228,9 +185,7 @@ impl DensityPeaks {
 
     /// Reads the attributes of a node. Zero for `grid_h` and `grid_w`, `tokens`, or `keep_num` and `keep_den` means
     /// absent. Result is validated.
-    pub fn from_attributes<'a>(
-        attributes: impl IntoIterator<Item = (&'a str, &'a AttrValue)>,
-    ) -> Result<Self> {
+    pub fn from_attributes<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a AttrValue)>) -> Result<Self> {
         let mut read = Reader::new(NAME, attributes)?;
         let some = |v: Option<usize>| v.filter(|&v| v != 0);
         let prefix = read.size("prefix")?.unwrap_or(0);
@@ -239,43 +194,24 @@ impl DensityPeaks {
             (Some(h), Some(w)) => Some((h, w)),
             (None, None) => None,
             (None, Some(_)) => {
-                return Err(Error::MissingAttribute {
-                    operator: NAME,
-                    name: "grid_h",
-                });
+                return Err(Error::MissingAttribute { operator: NAME, name: "grid_h" });
             }
             (Some(_), None) => {
-                return Err(Error::MissingAttribute {
-                    operator: NAME,
-                    name: "grid_w",
-                });
+                return Err(Error::MissingAttribute { operator: NAME, name: "grid_w" });
             }
         };
         let tokens = some(read.size("tokens")?);
-        let keep = match (
-            tokens,
-            some(read.size("keep_num")?),
-            some(read.size("keep_den")?),
-        ) {
+        let keep = match (tokens, some(read.size("keep_num")?), some(read.size("keep_den")?)) {
             (Some(m), None, None) => Keep::Tokens(m),
             (None, Some(num), Some(den)) => Keep::Ratio { num, den },
             (None, None, None) => {
-                return Err(Error::MissingAttribute {
-                    operator: NAME,
-                    name: "tokens",
-                });
+                return Err(Error::MissingAttribute { operator: NAME, name: "tokens" });
             }
             (None, None, Some(_)) => {
-                return Err(Error::MissingAttribute {
-                    operator: NAME,
-                    name: "keep_num",
-                });
+                return Err(Error::MissingAttribute { operator: NAME, name: "keep_num" });
             }
             (None, Some(_), None) => {
-                return Err(Error::MissingAttribute {
-                    operator: NAME,
-                    name: "keep_den",
-                });
+                return Err(Error::MissingAttribute { operator: NAME, name: "keep_den" });
             }
             (Some(m), _, _) => {
                 return Err(Error::InvalidParameter {
@@ -360,12 +296,7 @@ pub(crate) fn check(
     }
     crate::error::check_len(NAME, "metric", metric, &[batch, total, channels])?;
     let clusters = params.tokens(patches)?;
-    Ok(Sizes {
-        patches,
-        total,
-        clusters,
-        rows: params.prefix + clusters + params.suffix,
-    })
+    Ok(Sizes { patches, total, clusters, rows: params.prefix + clusters + params.suffix })
 }
 
 /// The logarithm of ρ·δ from the squared δ and the mean m of squared distances (ρ = exp(−m)), in f64 and rounded once:

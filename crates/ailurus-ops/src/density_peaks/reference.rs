@@ -36,12 +36,7 @@ pub fn density_peaks<E: Element>(
     grid: (usize, usize),
 ) -> Result<Clusters> {
     let sizes = check(params, metric.len(), batch, channels, grid)?;
-    let mut out = Clusters {
-        rows: sizes.rows,
-        index: vec![],
-        anchor: vec![],
-        size: vec![],
-    };
+    let mut out = Clusters { rows: sizes.rows, index: vec![], anchor: vec![], size: vec![] };
     for image in metric.chunks_exact(sizes.total * channels) {
         let patches: Vec<Vec<f32>> = image
             .chunks_exact(channels)
@@ -56,16 +51,9 @@ pub fn density_peaks<E: Element>(
 }
 
 /// Anchors in patch order, and for every patch the position of its anchor among them.
-fn cluster(
-    params: &DensityPeaks,
-    x: &[Vec<f32>],
-    width: usize,
-    clusters: usize,
-) -> (Vec<usize>, Vec<usize>) {
+fn cluster(params: &DensityPeaks, x: &[Vec<f32>], width: usize, clusters: usize) -> (Vec<usize>, Vec<usize>) {
     let n = x.len();
-    let space = |i: usize, j: usize| {
-        (i / width).abs_diff(j / width).pow(2) + (i % width).abs_diff(j % width).pow(2)
-    };
+    let space = |i: usize, j: usize| (i / width).abs_diff(j / width).pow(2) + (i % width).abs_diff(j % width).pow(2);
 
     // 1 and 2: windows in rank order, with squared mixed distances.
     let weights = params.rank_weights(params.window.min(n), x[0].len());
@@ -74,11 +62,7 @@ fn cluster(
             let mut order: Vec<usize> = (0..n).collect();
             order.sort_by_key(|&j| (space(i, j), j));
             order.truncate(params.window);
-            order
-                .iter()
-                .zip(&weights)
-                .map(|(&j, w)| (j, saturate(squared_distance(&x[i], &x[j]) * w)))
-                .collect()
+            order.iter().zip(&weights).map(|(&j, w)| (j, saturate(squared_distance(&x[i], &x[j]) * w))).collect()
         })
         .collect();
 
@@ -89,28 +73,16 @@ fn cluster(
             let mut near: Vec<f32> = window[1..].iter().map(|&(_, e)| e).collect();
             near.sort_by(f32::total_cmp);
             near.truncate(params.neighbors);
-            if near.is_empty() {
-                0.0
-            } else {
-                near.iter().fold(0.0, |sum, e| sum + e) / near.len() as f32
-            }
+            if near.is_empty() { 0.0 } else { near.iter().fold(0.0, |sum, e| sum + e) / near.len() as f32 }
         })
         .collect();
     let denser = |j: usize, i: usize| mean[j] < mean[i] || (mean[j] == mean[i] && j < i);
 
     // 4: distance to the nearest denser patch.
-    let largest = window
-        .iter()
-        .flat_map(|w| &w[1..])
-        .map(|&(_, e)| e)
-        .filter(|&e| e < FAR)
-        .fold(0.0, f32::max);
+    let largest = window.iter().flat_map(|w| &w[1..]).map(|&(_, e)| e).filter(|&e| e < FAR).fold(0.0, f32::max);
     let delta: Vec<f32> = (0..n)
         .map(|i| {
-            let above = window[i][1..]
-                .iter()
-                .filter(|&&(j, _)| denser(j, i))
-                .map(|&(_, e)| e);
+            let above = window[i][1..].iter().filter(|&&(j, _)| denser(j, i)).map(|&(_, e)| e);
             above.reduce(f32::min).unwrap_or(largest)
         })
         .collect();
@@ -118,12 +90,7 @@ fn cluster(
     // 5: anchors.
     let score: Vec<f32> = (0..n).map(|i| log_score(delta[i], mean[i])).collect();
     let mut anchors: Vec<usize> = (0..n).collect();
-    anchors.sort_by(|&a, &b| {
-        score[b]
-            .partial_cmp(&score[a])
-            .unwrap_or(Ordering::Equal)
-            .then(a.cmp(&b))
-    });
+    anchors.sort_by(|&a, &b| score[b].partial_cmp(&score[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b)));
     anchors.truncate(clusters);
     anchors.sort_unstable();
 
@@ -135,9 +102,7 @@ fn cluster(
             }
             let mut best: Option<(f32, usize)> = None;
             for &(j, e) in &window[i] {
-                if anchors.binary_search(&j).is_ok()
-                    && best.is_none_or(|(b, a)| e < b || (e == b && j < a))
-                {
+                if anchors.binary_search(&j).is_ok() && best.is_none_or(|(b, a)| e < b || (e == b && j < a)) {
                     best = Some((e, j));
                 }
             }
@@ -170,12 +135,10 @@ fn write(params: &DensityPeaks, anchors: &[usize], joins: &[usize], out: &mut Cl
     let prefix = 0..p as i32;
     out.index.extend(prefix.clone());
     out.index.extend(joins.iter().map(|&row| (p + row) as i32));
-    out.index
-        .extend((0..params.suffix).map(|s| (p + m + s) as i32));
+    out.index.extend((0..params.suffix).map(|s| (p + m + s) as i32));
     out.anchor.extend(prefix);
     out.anchor.extend(anchors.iter().map(|&a| (p + a) as i32));
-    out.anchor
-        .extend((0..params.suffix).map(|s| (p + n + s) as i32));
+    out.anchor.extend((0..params.suffix).map(|s| (p + n + s) as i32));
     let mut size = vec![1.0f32; p + m + params.suffix];
     size[p..p + m].fill(0.0);
     for &row in joins {

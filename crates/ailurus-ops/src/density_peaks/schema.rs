@@ -10,10 +10,7 @@ impl DensityPeaks {
         name: NAME,
         domain: DOMAIN,
         since_version: SINCE_VERSION,
-        inputs: &[
-            port("metric", PortType::E, "B T d"),
-            optional("grid", PortType::I64, "2"),
-        ],
+        inputs: &[port("metric", PortType::E, "B T d"), optional("grid", PortType::I64, "2")],
         outputs: &[
             port("index", PortType::I32, "B T"),
             port("anchor", PortType::I32, "B R"),
@@ -59,19 +56,11 @@ impl DensityPeaks {
         let outside = self.prefix + self.suffix;
         let patches = match (self.grid, metric[1]) {
             (Some((h, w)), Some(total)) if h * w + outside != total => {
-                return Err(shape(
-                    "metric",
-                    &format!("{} tokens on axis 1", h * w + outside),
-                    metric,
-                ));
+                return Err(shape("metric", &format!("{} tokens on axis 1", h * w + outside), metric));
             }
             (Some((h, w)), _) => Some(h * w),
             (None, Some(total)) if total <= outside => {
-                return Err(shape(
-                    "metric",
-                    &format!("more than {outside} tokens on axis 1"),
-                    metric,
-                ));
+                return Err(shape("metric", &format!("more than {outside} tokens on axis 1"), metric));
             }
             (None, Some(total)) => Some(total - outside),
             (None, None) => None,
@@ -85,10 +74,6 @@ impl DensityPeaks {
             },
         };
         let tokens = patches.map_or(same(0, 1), |n| OutDim::Known(n + outside));
-        Ok([
-            vec![same(0, 0), tokens],
-            vec![same(0, 0), rows],
-            vec![same(0, 0), rows],
-        ])
+        Ok([vec![same(0, 0), tokens], vec![same(0, 0), rows], vec![same(0, 0), rows]])
     }
 }

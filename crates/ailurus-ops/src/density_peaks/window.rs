@@ -43,10 +43,7 @@ pub(crate) fn offsets(grid: (usize, usize), window: usize) -> Vec<(isize, isize)
 impl Windows {
     /// The windows of `window` patches on a grid of height and width `grid`.
     pub fn new(grid: (usize, usize), window: usize) -> Result<Self> {
-        let too_large = || Error::TooLarge {
-            operator: NAME,
-            what: format!("grid {grid:?} with window {window}"),
-        };
+        let too_large = || Error::TooLarge { operator: NAME, what: format!("grid {grid:?} with window {window}") };
         let patches = grid.0.checked_mul(grid.1).ok_or_else(too_large)?;
         let ranks = window.min(patches);
         if patches.checked_mul(ranks).is_none_or(|n| n > MAX_ENTRIES) {
@@ -58,18 +55,13 @@ impl Windows {
             for x in 0..grid.1 as isize {
                 let on_grid = offsets.iter().filter_map(|&(dy, dx)| {
                     let (ny, nx) = (y + dy, x + dx);
-                    let inside =
-                        (0..grid.0 as isize).contains(&ny) && (0..grid.1 as isize).contains(&nx);
+                    let inside = (0..grid.0 as isize).contains(&ny) && (0..grid.1 as isize).contains(&nx);
                     inside.then_some((ny * grid.1 as isize + nx) as u32)
                 });
                 neighbors.extend(on_grid.take(ranks));
             }
         }
-        Ok(Self {
-            grid,
-            ranks,
-            neighbors,
-        })
+        Ok(Self { grid, ranks, neighbors })
     }
 
     /// The grid, height and width.
@@ -103,9 +95,7 @@ pub(super) fn nearest_anchor((height, width): (usize, usize), row: &[i32]) -> Ve
     for (y, line) in row.chunks_exact(width).enumerate() {
         let anchors: Vec<usize> = (0..width).filter(|&x| line[x] >= 0).collect();
         for x in 0..width {
-            let keys = anchors
-                .iter()
-                .map(|&a| (x.abs_diff(a) as u64).pow(2) * n + (y * width + a) as u64);
+            let keys = anchors.iter().map(|&a| (x.abs_diff(a) as u64).pow(2) * n + (y * width + a) as u64);
             in_row[y * width + x] = keys.min().unwrap_or(u64::MAX);
         }
     }
@@ -126,26 +116,12 @@ mod tests {
 
     #[test]
     fn windows_equal_a_full_sort_on_every_kind_of_grid() {
-        for (h, w) in [
-            (1, 1),
-            (1, 40),
-            (40, 1),
-            (2, 30),
-            (3, 17),
-            (5, 5),
-            (9, 13),
-            (16, 16),
-        ] {
+        for (h, w) in [(1, 1), (1, 40), (40, 1), (2, 30), (3, 17), (5, 5), (9, 13), (16, 16)] {
             for window in [1, 2, 5, 24, 50, 300] {
                 let windows = Windows::new((h, w), window).unwrap();
                 for i in 0..h * w {
                     let mut order: Vec<usize> = (0..h * w).collect();
-                    order.sort_by_key(|&j| {
-                        (
-                            (i / w).abs_diff(j / w).pow(2) + (i % w).abs_diff(j % w).pow(2),
-                            j,
-                        )
-                    });
+                    order.sort_by_key(|&j| ((i / w).abs_diff(j / w).pow(2) + (i % w).abs_diff(j % w).pow(2), j));
                     order.truncate(window);
                     let got: Vec<usize> = windows.of(i).iter().map(|&j| j as usize).collect();
                     assert_eq!(got, order, "grid {h} x {w}, window {window}, patch {i}");

@@ -77,10 +77,7 @@ fn sort(b: &mut Builder) -> Sorted {
     let row = pad(b, &row, &rows);
     let zero = b.ints(&[0]);
     let token = pad(b, &token, &zero);
-    Sorted {
-        row: b.reshape(&row, &[0, -1, CHUNK]),
-        token,
-    }
+    Sorted { row: b.reshape(&row, &[0, -1, CHUNK]), token }
 }
 
 /// `[B, Q + 1, D]`: for every chunk what later chunks hold of its last row; zero in the additional last place.
@@ -126,11 +123,7 @@ impl Spans {
         let last_chunk = b.op("Div", &[&last, &chunk_size]);
 
         let begins = b.squeeze(first, 2);
-        let begin = b.with(
-            "GatherElements",
-            &[&begins, &chunk],
-            &[("axis", BodyAttr::Int(1))],
-        );
+        let begin = b.with("GatherElements", &[&begins, &chunk], &[("axis", BodyAttr::Int(1))]);
         let rows = b.dim("size", 1);
         let rows = b.squeeze(&rows, 0);
         let rows = b.cast(&rows, I32);

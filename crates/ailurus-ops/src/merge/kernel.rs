@@ -6,20 +6,9 @@ use crate::parallel::{Parallel, for_rows};
 use crate::{Element, Result};
 
 /// Averages the members of every row of `x` (`[B, T, D]`).
-pub fn merge<E: Element>(
-    x: &[E],
-    index: &[i32],
-    size: &[f32],
-    dims: MergeDims,
-    pool: &dyn Parallel,
-) -> Result<Vec<E>> {
+pub fn merge<E: Element>(x: &[E], index: &[i32], size: &[f32], dims: MergeDims, pool: &dyn Parallel) -> Result<Vec<E>> {
     check(x.len(), index, size.len(), dims)?;
-    let MergeDims {
-        batch,
-        tokens,
-        rows,
-        channels,
-    } = dims;
+    let MergeDims { batch, tokens, rows, channels } = dims;
     let mut y = vec![E::default(); batch * rows * channels];
     let (start, members) = members(index, batch, tokens, rows);
     // About 64 KiB of output per task at least.

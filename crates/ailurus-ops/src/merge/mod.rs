@@ -6,9 +6,7 @@ pub mod reference;
 
 use crate::attribute::{Reader, plugin_attributes};
 use crate::schema::{attr, port, same};
-use crate::{
-    AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema,
-};
+use crate::{AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
 
 /// Operator name.
 pub(crate) const NAME: &str = "AilurusMerge";
@@ -42,10 +40,7 @@ impl Merge {
             port("size", PortType::F32, "B R"),
         ],
         outputs: &[port("y", PortType::E, "B R D")],
-        attributes: &[
-            attr("plugin_namespace", AttrKind::Str, true),
-            attr("plugin_version", AttrKind::Str, true),
-        ],
+        attributes: &[attr("plugin_namespace", AttrKind::Str, true), attr("plugin_version", AttrKind::Str, true)],
         doc: "Averages the members of every row.",
     };
 
@@ -55,9 +50,7 @@ impl Merge {
     }
 
     /// Reads the attributes of a node.
-    pub fn from_attributes<'a>(
-        attributes: impl IntoIterator<Item = (&'a str, &'a AttrValue)>,
-    ) -> Result<Self> {
+    pub fn from_attributes<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a AttrValue)>) -> Result<Self> {
         Reader::new(NAME, attributes)?.finish()?;
         Ok(Self)
     }
@@ -80,24 +73,12 @@ impl Merge {
 }
 
 fn shape(input: &'static str, expected: &str, got: impl std::fmt::Debug) -> Error {
-    Error::Shape {
-        operator: NAME,
-        input,
-        expected: expected.into(),
-        got: format!("{got:?}"),
-    }
+    Error::Shape { operator: NAME, input, expected: expected.into(), got: format!("{got:?}") }
 }
 
 /// Refuses two dimensions that are both known and differ.
-fn agree(
-    input: &'static str,
-    pairs: &[(Option<usize>, Option<usize>)],
-    got: &[Option<usize>],
-) -> Result<()> {
-    match pairs
-        .iter()
-        .find(|(a, b)| a.is_some() && b.is_some() && a != b)
-    {
+fn agree(input: &'static str, pairs: &[(Option<usize>, Option<usize>)], got: &[Option<usize>]) -> Result<()> {
+    match pairs.iter().find(|(a, b)| a.is_some() && b.is_some() && a != b) {
         Some((a, _)) => Err(shape(input, &format!("{} as in `x`", a.unwrap_or(0)), got)),
         None => Ok(()),
     }
@@ -112,25 +93,14 @@ pub(crate) fn check(x: usize, index: &[i32], size: usize, dims: MergeDims) -> Re
     dims.batch
         .checked_mul(dims.rows)
         .and_then(|n| n.checked_mul(dims.channels))
-        .ok_or_else(|| Error::TooLarge {
-            operator: NAME,
-            what: format!("output of {dims:?}"),
-        })?;
+        .ok_or_else(|| Error::TooLarge { operator: NAME, what: format!("output of {dims:?}") })?;
     check_index(NAME, index, dims.rows)
 }
 
 /// Every entry of `index` names one of `rows` rows.
 pub(crate) fn check_index(operator: &'static str, index: &[i32], rows: usize) -> Result<()> {
-    match index
-        .iter()
-        .position(|&i| usize::try_from(i).map_or(true, |i| i >= rows))
-    {
+    match index.iter().position(|&i| usize::try_from(i).map_or(true, |i| i >= rows)) {
         None => Ok(()),
-        Some(position) => Err(Error::IndexOutOfRange {
-            operator,
-            value: i64::from(index[position]),
-            position,
-            rows,
-        }),
+        Some(position) => Err(Error::IndexOutOfRange { operator, value: i64::from(index[position]), position, rows }),
     }
 }

@@ -10,12 +10,7 @@ use crate::{Element, Result};
 /// Averages the members of every row of `x` (`[B, T, D]`).
 pub fn merge<E: Element>(x: &[E], index: &[i32], size: &[f32], dims: MergeDims) -> Result<Vec<E>> {
     check(x.len(), index, size.len(), dims)?;
-    let MergeDims {
-        batch,
-        tokens,
-        rows,
-        channels,
-    } = dims;
+    let MergeDims { batch, tokens, rows, channels } = dims;
     let mut y = Vec::with_capacity(batch * rows * channels);
     for b in 0..batch {
         let mut sum = vec![0.0f32; rows * channels];
@@ -27,11 +22,7 @@ pub fn merge<E: Element>(x: &[E], index: &[i32], size: &[f32], dims: MergeDims) 
         }
         for row in 0..rows {
             let divisor = size[b * rows + row].max(1.0);
-            y.extend(
-                sum[row * channels..(row + 1) * channels]
-                    .iter()
-                    .map(|s| E::from_f32(s / divisor)),
-            );
+            y.extend(sum[row * channels..(row + 1) * channels].iter().map(|s| E::from_f32(s / divisor)));
         }
     }
     Ok(y)

@@ -13,13 +13,7 @@ pub fn unfold<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Vec<E>> {
     check(NAME, z.len(), index, weight, dims)?;
-    let UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices,
-        channels,
-    } = dims;
+    let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
     let mut y = vec![E::default(); batch * tokens * channels];
     let grain = (1 << 14) / channels.max(1) + 1;
     for_rows(pool, &mut y, channels, grain, |first, out| {

@@ -7,9 +7,7 @@ pub mod reference;
 use crate::attribute::{Reader, plugin_attributes};
 use crate::merge::check_index;
 use crate::schema::{attr, optional, port, same};
-use crate::{
-    AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema,
-};
+use crate::{AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
 
 /// Operator name.
 pub(crate) const NAME: &str = "AilurusUnfold";
@@ -58,10 +56,7 @@ impl Unfold {
             optional("weight", PortType::F32, "B T K"),
         ],
         outputs: &[port("y", PortType::E, "B T D")],
-        attributes: &[
-            attr("plugin_namespace", AttrKind::Str, true),
-            attr("plugin_version", AttrKind::Str, true),
-        ],
+        attributes: &[attr("plugin_namespace", AttrKind::Str, true), attr("plugin_version", AttrKind::Str, true)],
         doc: "Gives every token the row of its cluster, or a weighted sum of rows.",
     };
 
@@ -76,9 +71,7 @@ impl Unfold {
         index_rank: usize,
     ) -> Result<Self> {
         Reader::new(NAME, attributes)?.finish()?;
-        Ok(Self {
-            assignment: assignment(NAME, index_rank)?,
-        })
+        Ok(Self { assignment: assignment(NAME, index_rank)? })
     }
 
     /// Output shape for the shapes of `z`, `index` and, if present, `weight`.
@@ -91,18 +84,8 @@ impl Unfold {
                 got: format!("{} inputs", inputs.len()),
             });
         };
-        check_shapes(
-            NAME,
-            self.assignment,
-            &[("z", z)],
-            index,
-            weight.first().copied(),
-        )?;
-        Ok([vec![
-            same(0, 0),
-            index[1].map_or(same(1, 1), OutDim::Known),
-            same(0, 2),
-        ]])
+        check_shapes(NAME, self.assignment, &[("z", z)], index, weight.first().copied())?;
+        Ok([vec![same(0, 0), index[1].map_or(same(1, 1), OutDim::Known), same(0, 2)]])
     }
 }
 
@@ -129,12 +112,7 @@ pub(crate) fn check_shapes(
     weight: Option<&[Option<usize>]>,
 ) -> Result<()> {
     let wrong = |input, expected: String, got: &[Option<usize>]| {
-        Err(Error::Shape {
-            operator,
-            input,
-            expected,
-            got: format!("{got:?}"),
-        })
+        Err(Error::Shape { operator, input, expected, got: format!("{got:?}") })
     };
     let differ = |a: Option<usize>, b: Option<usize>| a.is_some() && b.is_some() && a != b;
     for (input, dims) in streams {
@@ -142,25 +120,15 @@ pub(crate) fn check_shapes(
             return wrong(input, "rank 3".into(), dims);
         }
         if differ(dims[0], streams[0].1[0]) || differ(dims[2], streams[0].1[2]) {
-            return wrong(
-                input,
-                format!("batch and channels of `{}`", streams[0].0),
-                dims,
-            );
+            return wrong(input, format!("batch and channels of `{}`", streams[0].0), dims);
         }
     }
     if assignment(operator, index.len())? != kind || differ(index[0], streams[0].1[0]) {
-        return wrong(
-            "index",
-            format!("{kind:?} assignment, batch as in `{}`", streams[0].0),
-            index,
-        );
+        return wrong("index", format!("{kind:?} assignment, batch as in `{}`", streams[0].0), index);
     }
     match (kind, weight) {
         (Assignment::Hard, None) => Ok(()),
-        (Assignment::Hard, Some(weight)) => {
-            wrong("weight", "none with an index of rank 2".into(), weight)
-        }
+        (Assignment::Hard, Some(weight)) => wrong("weight", "none with an index of rank 2".into(), weight),
         (Assignment::Soft, None) => wrong("weight", "a weight for an index of rank 3".into(), &[]),
         (Assignment::Soft, Some(weight)) => {
             if weight.len() != 3 || (0..3).any(|a| differ(weight[a], index[a])) {
@@ -181,12 +149,7 @@ pub(crate) fn check(
 ) -> Result<()> {
     use crate::error::check_len;
     check_len(operator, "z", z, &[dims.batch, dims.rows, dims.channels])?;
-    check_len(
-        operator,
-        "index",
-        index.len(),
-        &[dims.batch, dims.tokens, dims.choices],
-    )?;
+    check_len(operator, "index", index.len(), &[dims.batch, dims.tokens, dims.choices])?;
     match weight {
         _ if dims.choices == 0 => {
             return Err(Error::Shape {
@@ -196,12 +159,7 @@ pub(crate) fn check(
                 got: "0".into(),
             });
         }
-        Some(weight) => check_len(
-            operator,
-            "weight",
-            weight.len(),
-            &[dims.batch, dims.tokens, dims.choices],
-        )?,
+        Some(weight) => check_len(operator, "weight", weight.len(), &[dims.batch, dims.tokens, dims.choices])?,
         None if dims.choices == 1 => {}
         None => {
             return Err(Error::Shape {
@@ -215,9 +173,6 @@ pub(crate) fn check(
     dims.batch
         .checked_mul(dims.tokens)
         .and_then(|n| n.checked_mul(dims.channels))
-        .ok_or_else(|| Error::TooLarge {
-            operator,
-            what: format!("output of {dims:?}"),
-        })?;
+        .ok_or_else(|| Error::TooLarge { operator, what: format!("output of {dims:?}") })?;
     check_index(operator, index, dims.rows)
 }

@@ -7,20 +7,9 @@ use super::{NAME, UnfoldDims, check};
 use crate::{Element, Result};
 
 /// Gives every token the row of its cluster: `[B, R, D]` to `[B, T, D]`.
-pub fn unfold<E: Element>(
-    z: &[E],
-    index: &[i32],
-    weight: Option<&[f32]>,
-    dims: UnfoldDims,
-) -> Result<Vec<E>> {
+pub fn unfold<E: Element>(z: &[E], index: &[i32], weight: Option<&[f32]>, dims: UnfoldDims) -> Result<Vec<E>> {
     check(NAME, z.len(), index, weight, dims)?;
-    let UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices,
-        channels,
-    } = dims;
+    let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
     let mut y = Vec::with_capacity(batch * tokens * channels);
     for token in 0..batch * tokens {
         let b = token / tokens;

@@ -20,10 +20,6 @@ impl UnfoldResidual {
         let y = b.op("Add", &[&base, &update]);
         b.narrow_to(&y, "y");
         let inputs = inputs(self.assignment, &["z", "start", "base"]);
-        Ok(b.finish(
-            &inputs,
-            &["y"],
-            format!("{NAME}, {:?} assignment", self.assignment),
-        ))
+        Ok(b.finish(&inputs, &["y"], format!("{NAME}, {:?} assignment", self.assignment)))
     }
 }

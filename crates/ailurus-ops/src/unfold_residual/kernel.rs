@@ -16,13 +16,7 @@ pub fn unfold_residual<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Vec<E>> {
     check(z.len(), start.len(), base.len(), index, weight, dims)?;
-    let UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices,
-        channels,
-    } = dims;
+    let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
     let mut y = vec![E::default(); batch * tokens * channels];
     let grain = (1 << 14) / channels.max(1) + 1;
     for_rows(pool, &mut y, channels, grain, |first, out| {
@@ -39,9 +33,7 @@ pub fn unfold_residual<E: Element>(
                 let updates = sum.iter_mut().zip(z.iter().zip(start));
                 match weight.map(|w| w[token * choices + k]) {
                     None => updates.for_each(|(sum, (z, start))| *sum = z - start),
-                    Some(w) if k == 0 => {
-                        updates.for_each(|(sum, (z, start))| *sum = 0.0 + w * (z - start))
-                    }
+                    Some(w) if k == 0 => updates.for_each(|(sum, (z, start))| *sum = 0.0 + w * (z - start)),
                     Some(w) => updates.for_each(|(sum, (z, start))| *sum += w * (z - start)),
                 }
             }

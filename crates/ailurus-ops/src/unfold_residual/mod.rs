@@ -7,9 +7,7 @@ pub mod reference;
 use crate::attribute::{Reader, plugin_attributes};
 use crate::schema::{attr, optional, port, same};
 use crate::unfold::{Assignment, UnfoldDims, assignment, check_shapes};
-use crate::{
-    AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema,
-};
+use crate::{AttrKind, AttrValue, Attributes, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
 
 /// Operator name.
 pub(crate) const NAME: &str = "AilurusUnfoldResidual";
@@ -35,10 +33,7 @@ impl UnfoldResidual {
             optional("weight", PortType::F32, "B T K"),
         ],
         outputs: &[port("y", PortType::E, "B T D")],
-        attributes: &[
-            attr("plugin_namespace", AttrKind::Str, true),
-            attr("plugin_version", AttrKind::Str, true),
-        ],
+        attributes: &[attr("plugin_namespace", AttrKind::Str, true), attr("plugin_version", AttrKind::Str, true)],
         doc: "Adds to every token the change of its cluster's row.",
     };
 
@@ -53,28 +48,16 @@ impl UnfoldResidual {
         index_rank: usize,
     ) -> Result<Self> {
         Reader::new(NAME, attributes)?.finish()?;
-        Ok(Self {
-            assignment: assignment(NAME, index_rank)?,
-        })
+        Ok(Self { assignment: assignment(NAME, index_rank)? })
     }
 
     /// Output shape for the shapes of `z`, `start`, `base`, `index` and, if present, `weight`.
     pub fn output_shapes(&self, inputs: &[&[Option<usize>]]) -> Result<[Vec<OutDim>; 1]> {
         let [z, start, base, index, weight @ ..] = inputs else {
-            return Err(shape(
-                "index",
-                "inputs z, start, base and index",
-                inputs.len(),
-            ));
+            return Err(shape("index", "inputs z, start, base and index", inputs.len()));
         };
         let streams = [("z", *z), ("start", *start), ("base", *base)];
-        check_shapes(
-            NAME,
-            self.assignment,
-            &streams,
-            index,
-            weight.first().copied(),
-        )?;
+        check_shapes(NAME, self.assignment, &streams, index, weight.first().copied())?;
         for (input, a, b) in [("start", z[1], start[1]), ("base", index[1], base[1])] {
             if a.is_some() && b.is_some() && a != b {
                 return Err(shape(input, &format!("{} on axis 1", a.unwrap_or(0)), b));
@@ -85,12 +68,7 @@ impl UnfoldResidual {
 }
 
 fn shape(input: &'static str, expected: &str, got: impl std::fmt::Debug) -> Error {
-    Error::Shape {
-        operator: NAME,
-        input,
-        expected: expected.into(),
-        got: format!("{got:?}"),
-    }
+    Error::Shape { operator: NAME, input, expected: expected.into(), got: format!("{got:?}") }
 }
 
 /// Checks lengths and indices; common to reference and kernel.
@@ -102,17 +80,7 @@ pub(crate) fn check(
     weight: Option<&[f32]>,
     dims: UnfoldDims,
 ) -> Result<()> {
-    crate::error::check_len(
-        NAME,
-        "start",
-        start,
-        &[dims.batch, dims.rows, dims.channels],
-    )?;
-    crate::error::check_len(
-        NAME,
-        "base",
-        base,
-        &[dims.batch, dims.tokens, dims.channels],
-    )?;
+    crate::error::check_len(NAME, "start", start, &[dims.batch, dims.rows, dims.channels])?;
+    crate::error::check_len(NAME, "base", base, &[dims.batch, dims.tokens, dims.channels])?;
     crate::unfold::check(NAME, z, index, weight, dims)
 }

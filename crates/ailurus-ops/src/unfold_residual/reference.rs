@@ -18,13 +18,7 @@ pub fn unfold_residual<E: Element>(
     dims: UnfoldDims,
 ) -> Result<Vec<E>> {
     check(z.len(), start.len(), base.len(), index, weight, dims)?;
-    let UnfoldDims {
-        batch,
-        rows,
-        tokens,
-        choices,
-        channels,
-    } = dims;
+    let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
     let mut y = Vec::with_capacity(batch * tokens * channels);
     for token in 0..batch * tokens {
         let b = token / tokens;
@@ -35,9 +29,7 @@ pub fn unfold_residual<E: Element>(
             };
             let sum = match weight {
                 None => update(0),
-                Some(weight) => {
-                    (0..choices).fold(0.0, |sum, k| sum + weight[token * choices + k] * update(k))
-                }
+                Some(weight) => (0..choices).fold(0.0, |sum, k| sum + weight[token * choices + k] * update(k)),
             };
             y.push(E::from_f32(base[token * channels + c].to_f32() + sum));
         }

@@ -5,10 +5,7 @@ pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
     pub fn list(&mut self, n: usize) -> Vec<f32> {
@@ -17,13 +14,7 @@ impl Random {
 }
 
 /// Clusters of very unequal sizes, so that rows run over several chunks of a merge.
-pub fn rows_of(
-    kind: &str,
-    batch: usize,
-    tokens: usize,
-    rows: usize,
-    random: &mut Random,
-) -> (Vec<i32>, Vec<f32>) {
+pub fn rows_of(kind: &str, batch: usize, tokens: usize, rows: usize, random: &mut Random) -> (Vec<i32>, Vec<f32>) {
     let mut index: Vec<i32> = Vec::new();
     for _ in 0..batch {
         let mut image: Vec<i32> = (0..tokens)

@@ -5,24 +5,14 @@ use crate::body::{BOOL, BodyAttr, BodyData, BodyTensor, Builder, F32, I32, I64};
 use crate::density_peaks::DensityPeaks;
 
 /// From scores `[B, N]` and distances `[B, L, N]` (none when windows hold one patch) to the outputs.
-pub(super) fn assign(
-    b: &mut Builder,
-    grid: &Grid,
-    params: &DensityPeaks,
-    score: &str,
-    distance: Option<&str>,
-) {
+pub(super) fn assign(b: &mut Builder, grid: &Grid, params: &DensityPeaks, score: &str, distance: Option<&str>) {
     let top = b.top_k(score, &grid.clusters, 1, true).1;
     let anchors = b.top_k(&top, &grid.clusters, 1, false).0;
 
     // i32 [B, N]: 1 at anchors; the running sum numbers them in patch order.
     let marks = {
         let (zeros, ones) = (filled(b, score, 0), filled(b, &top, 1));
-        b.with(
-            "ScatterElements",
-            &[&zeros, &top, &ones],
-            &[("axis", BodyAttr::Int(1))],
-        )
+        b.with("ScatterElements", &[&zeros, &top, &ones], &[("axis", BodyAttr::Int(1))])
     };
     let axis = b.scalar_int(1, I64);
     let (row, one) = (b.op("CumSum", &[&marks, &axis]), b.scalar_i32(1));
@@ -43,26 +33,15 @@ pub(super) fn assign(
         None => nearest_on_grid(b, grid, &is_anchor),
     };
     let joined = b.op("Where", &[&is_anchor, &grid.patch, &other]);
-    let joins = b.with(
-        "GatherElements",
-        &[&row, &joined],
-        &[("axis", BodyAttr::Int(1))],
-    );
+    let joins = b.with("GatherElements", &[&row, &joined], &[("axis", BodyAttr::Int(1))]);
     outputs(b, grid, params, &joins, &anchors);
 }
 
 /// i32 tensor of one value in the shape of another.
 fn filled(b: &mut Builder, like: &str, value: i32) -> String {
     let shape = b.op("Shape", &[like]);
-    let value = BodyTensor {
-        dims: vec![1],
-        data: BodyData::I32(vec![value]),
-    };
-    b.with(
-        "ConstantOfShape",
-        &[&shape],
-        &[("value", BodyAttr::Tensor(value))],
-    )
+    let value = BodyTensor { dims: vec![1], data: BodyData::I32(vec![value]) };
+    b.with("ConstantOfShape", &[&shape], &[("value", BodyAttr::Tensor(value))])
 }
 
 /// i32 `[B, N]`: the anchor of the window at the smallest distance, ties to the lower index; `i32::MAX` without one.
@@ -130,23 +109,16 @@ fn outputs(b: &mut Builder, grid: &Grid, params: &DensityPeaks, joins: &str, anc
     let anchor = b.op("Add", &[&anchors, &prefix]);
     let size = sizes(b, grid, joins);
 
-    let before = |b: &mut Builder| {
-        (p > 0).then(|| b.constant(&[1, p as i64], BodyData::I32((0..p as i32).collect())))
-    };
+    let before = |b: &mut Builder| (p > 0).then(|| b.constant(&[1, p as i64], BodyData::I32((0..p as i32).collect())));
     // Numbers of the suffix, after `count` patches or rows.
     let after = |b: &mut Builder, count: &str| {
         (s > 0).then(|| {
-            let numbers = b.constant(
-                &[1, s as i64],
-                BodyData::I32((p as i32..(p + s) as i32).collect()),
-            );
+            let numbers = b.constant(&[1, s as i64], BodyData::I32((p as i32..(p + s) as i32).collect()));
             let count = b.cast(count, I32);
             b.op("Add", &[&numbers, &count])
         })
     };
-    let ones = |b: &mut Builder, n: usize| {
-        (n > 0).then(|| b.constant(&[1, n as i64], BodyData::F32(vec![1.0; n])))
-    };
+    let ones = |b: &mut Builder, n: usize| (n > 0).then(|| b.constant(&[1, n as i64], BodyData::F32(vec![1.0; n])));
 
     let parts = [before(b), Some(index), after(b, &grid.clusters)];
     join(b, grid, parts, "index");
@@ -160,10 +132,7 @@ fn outputs(b: &mut Builder, grid: &Grid, params: &DensityPeaks, joins: &str, anc
 /// product of the one-hot matrices of high and low, `[high, N] x [N, low]`; exact, and far smaller than `[M, N]`.
 fn sizes(b: &mut Builder, grid: &Grid, joins: &str) -> String {
     // About the square root of M balances the two matrices.
-    let k = grid
-        .fixed_clusters
-        .map_or(64, |m| (m as f64).sqrt().ceil() as i64)
-        .max(1);
+    let k = grid.fixed_clusters.map_or(64, |m| (m as f64).sqrt().ceil() as i64).max(1);
     let base = b.scalar_i32(k as i32);
     let high = b.op("Div", &[joins, &base]);
     let low = b.op("Mul", &[&high, &base]);

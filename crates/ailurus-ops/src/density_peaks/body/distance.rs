@@ -11,13 +11,7 @@ use crate::density_peaks::{DensityPeaks, FAR};
 /// in halves: only elementwise operators, whose rounding no runtime can choose. A single `ReduceSum` would be about a
 /// millisecond faster on 1369 patches of 64 channels, but its order of additions differs between machines, and then
 /// near-ties would be decided differently here and in the kernels.
-pub(super) fn distances(
-    b: &mut Builder,
-    grid: &Grid,
-    params: &DensityPeaks,
-    x: &str,
-    channels: usize,
-) -> String {
+pub(super) fn distances(b: &mut Builder, grid: &Grid, params: &DensityPeaks, x: &str, channels: usize) -> String {
     let lanes = LANES as i64;
     let groups = channels.div_ceil(LANES);
     let mut x = x.to_string();
@@ -50,10 +44,7 @@ pub(super) fn distances(
     let q = b.op("Reshape", &[&sums, &shape]);
 
     let weights = params.rank_weights(grid.neighbors + 1, channels);
-    let weights = b.constant(
-        &[grid.neighbors as i64, 1],
-        BodyData::F32(weights[1..].to_vec()),
-    );
+    let weights = b.constant(&[grid.neighbors as i64, 1], BodyData::F32(weights[1..].to_vec()));
     let e = b.op("Mul", &[&q, &weights]);
     let far = b.scalar_f32(FAR);
     // False for NaN too.

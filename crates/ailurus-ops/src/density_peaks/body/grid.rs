@@ -114,8 +114,7 @@ impl Grid {
     /// order, every patch takes the first that lie on its grid.
     fn dynamic_table(&mut self, b: &mut Builder, window: usize) {
         let offsets = offsets((window, window), window);
-        let list =
-            |pick: fn(&(isize, isize)) -> isize| offsets.iter().map(|o| pick(o) as i32).collect();
+        let list = |pick: fn(&(isize, isize)) -> isize| offsets.iter().map(|o| pick(o) as i32).collect();
         let len = offsets.len() as i64;
         let dy = b.constant(&[len], BodyData::I32(list(|o| o.0)));
         let dx = b.constant(&[len], BodyData::I32(list(|o| o.1)));
@@ -140,25 +139,15 @@ impl Grid {
         let neighbor = b.op("Add", &[&y, &x]);
 
         // Offsets on the grid come first, in their order; the others behind them.
-        let first = b.constant(
-            &[len],
-            BodyData::F32((0..len).map(|i| (len - i) as f32).collect()),
-        );
-        let last = b.constant(
-            &[len],
-            BodyData::F32((0..len).map(|i| -(i as f32)).collect()),
-        );
+        let first = b.constant(&[len], BodyData::F32((0..len).map(|i| (len - i) as f32).collect()));
+        let last = b.constant(&[len], BodyData::F32((0..len).map(|i| -(i as f32)).collect()));
         let order = b.op("Where", &[&inside, &first, &last]);
         let flat = b.ints(&[-1, len]);
         let order = b.op("Reshape", &[&order, &flat]);
         let neighbor = b.op("Reshape", &[&neighbor, &flat]);
         let taken = b.ints(&[window as i64]);
         let (value, at) = b.top_k(&order, &taken, 1, true);
-        let neighbor = b.with(
-            "GatherElements",
-            &[&neighbor, &at],
-            &[("axis", crate::body::BodyAttr::Int(1))],
-        );
+        let neighbor = b.with("GatherElements", &[&neighbor, &at], &[("axis", crate::body::BodyAttr::Int(1))]);
 
         let patch = b.unsqueeze(&self.patch, 1);
         let zero = b.scalar_f32(0.0);
@@ -192,21 +181,14 @@ impl Grid {
     pub(super) fn shape(&self, b: &mut Builder, sizes: &[Option<i64>], with_count: bool) -> String {
         let sizes: Vec<i64> = sizes.iter().map(|s| s.unwrap_or(-1)).collect();
         let sizes = b.ints(&sizes);
-        if with_count {
-            b.concat(&[&sizes, &self.count], 0)
-        } else {
-            sizes
-        }
+        if with_count { b.concat(&[&sizes, &self.count], 0) } else { sizes }
     }
 
     /// Integer type in which `distance² · N + index` cannot overflow, not even thrice.
     pub(super) fn key_type(&self) -> i64 {
         let fits = self.fixed.is_some_and(|(h, w)| {
             let longest = (h as u64).pow(2).saturating_add((w as u64).pow(2));
-            longest
-                .saturating_mul((h * w) as u64)
-                .saturating_add((h * w) as u64)
-                < (1 << 29)
+            longest.saturating_mul((h * w) as u64).saturating_add((h * w) as u64) < (1 << 29)
         });
         if fits { I32 } else { I64 }
     }
@@ -221,27 +203,16 @@ fn fixed_table(b: &mut Builder, windows: &Windows, patch: &str) -> (String, Stri
     let mut columns: Vec<Vec<i32>> = Vec::new();
     let mut kind = Vec::with_capacity(n);
     for i in 0..n {
-        let offsets: Vec<i32> = windows.of(i)[1..]
-            .iter()
-            .map(|&j| j as i32 - i as i32)
-            .collect();
+        let offsets: Vec<i32> = windows.of(i)[1..].iter().map(|&j| j as i32 - i as i32).collect();
         kind.push(*kinds.entry(offsets).or_insert_with_key(|offsets| {
             columns.push(offsets.clone());
             columns.len() as i32 - 1
         }));
     }
-    let flat = (0..neighbors)
-        .flat_map(|r| columns.iter().map(move |c| c[r]))
-        .collect();
-    let columns = b.constant(
-        &[neighbors as i64, columns.len() as i64],
-        BodyData::I32(flat),
-    );
+    let flat = (0..neighbors).flat_map(|r| columns.iter().map(move |c| c[r])).collect();
+    let columns = b.constant(&[neighbors as i64, columns.len() as i64], BodyData::I32(flat));
     let kind = b.constant(&[n as i64], BodyData::I32(kind));
     let offsets = b.gather(&columns, &kind, 1);
     let zero = b.scalar_i32(0);
-    (
-        b.op("Add", &[&offsets, patch]),
-        b.op("Less", &[&offsets, &zero]),
-    )
+    (b.op("Add", &[&offsets, patch]), b.op("Less", &[&offsets, &zero]))
 }

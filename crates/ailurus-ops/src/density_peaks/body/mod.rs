@@ -23,10 +23,7 @@ impl DensityPeaks {
     pub fn body(&self, options: BodyOptions, channels: usize) -> Result<Body> {
         self.validate()?;
         if channels == 0 {
-            return Err(Error::NoBody {
-                operator: NAME,
-                reason: "a metric without channels".into(),
-            });
+            return Err(Error::NoBody { operator: NAME, reason: "a metric without channels".into() });
         }
         options.check(NAME)?;
         let mut b = Builder::new(options);
@@ -34,11 +31,7 @@ impl DensityPeaks {
             Some((h, w)) if self.tokens(h * w)? == h * w => self.identity(&mut b, h * w),
             _ => self.cluster(&mut b, channels)?,
         }
-        let inputs: &[&str] = if self.grid.is_some() {
-            &["metric"]
-        } else {
-            &["metric", "grid"]
-        };
+        let inputs: &[&str] = if self.grid.is_some() { &["metric"] } else { &["metric", "grid"] };
         let doc = format!("AiluRus density peaks, specialised: {self:?}, {channels} channels");
         Ok(b.finish(inputs, &["index", "anchor", "size"], doc))
     }
@@ -130,10 +123,7 @@ impl DensityPeaks {
         };
         let sum = if k <= LONGEST_CHAIN {
             let parts = b.split(&near, 1, &vec![1; k]);
-            let sum = parts
-                .iter()
-                .skip(1)
-                .fold(parts[0].clone(), |sum, part| b.op("Add", &[&sum, part]));
+            let sum = parts.iter().skip(1).fold(parts[0].clone(), |sum, part| b.op("Add", &[&sum, part]));
             b.squeeze(&sum, 1)
         } else {
             b.reduce_sum(&near, 1, false)
@@ -147,15 +137,10 @@ fn join(b: &mut Builder, grid: &Grid, parts: [Option<String>; 3], name: &str) {
     let [prefix, patches, suffix] = parts;
     let one = b.ints(&[1]);
     let shape = b.concat(&[&grid.batch, &one], 0);
-    let expand =
-        |b: &mut Builder, part: Option<String>| part.map(|p| b.op("Expand", &[&p, &shape]));
+    let expand = |b: &mut Builder, part: Option<String>| part.map(|p| b.op("Expand", &[&p, &shape]));
     let prefix = expand(b, prefix);
     let suffix = expand(b, suffix);
-    let parts: Vec<&str> = [&prefix, &patches, &suffix]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let parts: Vec<&str> = [&prefix, &patches, &suffix].into_iter().flatten().map(String::as_str).collect();
     let all = b.concat(&parts, 1);
     b.output(&all, name);
 }
