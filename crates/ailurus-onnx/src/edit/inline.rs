@@ -95,7 +95,9 @@ impl GraphEdit {
         let kept: Vec<_> = results.iter().flatten().map(|&v| (v, self.graph().value(v).clone())).collect();
         self.unlink(call);
         self.graph_mut().order.retain(|&id| id != call);
-        for (value, old) in kept {
+        for (value, mut old) in kept {
+            // a call that reads its own output is a circle, which `finish` reports
+            old.uses.retain(|u| !matches!(u, Use::Input { node, .. } | Use::Capture { node } if *node == call));
             self.graph_mut().by_name.insert(old.name.clone(), value);
             self.graph_mut().values[value.index()] = old;
         }
