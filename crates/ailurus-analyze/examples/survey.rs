@@ -19,7 +19,12 @@ fn main() {
         match trunk::find(&interp, found) {
             Ok(t) => println!(
                 "{name}: cores {n} blocks {} prefix {} suffix {} seq [{}] other {} post {} streams {:?}",
-                t.cores.len(), t.tokens.prefix, t.tokens.suffix, interp.atoms.show(&t.tokens.sequence), t.other_cores.len(), t.post_norm,
+                t.cores.len(),
+                t.tokens.prefix,
+                t.tokens.suffix,
+                interp.atoms.show(&t.tokens.sequence),
+                t.other_cores.len(),
+                t.post_norm,
                 t.streams.iter().map(|&v| model.graph.name_of(v)).collect::<Vec<_>>()
             ),
             Err(e) => println!("{name}: cores {n} {e}"),
@@ -28,9 +33,15 @@ fn main() {
             for (_, node) in model.graph.nodes() {
                 for &o in node.outputs.iter().flatten() {
                     let a = interp.get(o);
-                    println!("  {} {} {:?} {:?}", node.op_type, model.graph.name_of(o),
-                        a.and_then(|a| a.axes.as_ref()).map(|x| x.iter().map(|x| interp.atoms.show(x)).collect::<Vec<_>>()),
-                        a.and_then(|a| a.elements.as_ref()).map(|e| format!("{e:?}").chars().take(80).collect::<String>()));
+                    println!(
+                        "  {} {} {:?} {:?}",
+                        node.op_type,
+                        model.graph.name_of(o),
+                        a.and_then(|a| a.axes.as_ref())
+                            .map(|x| x.iter().map(|x| interp.atoms.show(x)).collect::<Vec<_>>()),
+                        a.and_then(|a| a.elements.as_ref())
+                            .map(|e| format!("{e:?}").chars().take(80).collect::<String>())
+                    );
                 }
             }
         }

@@ -79,9 +79,10 @@ fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
         let (left, right) = equation.split_once("->")?;
         let (l, r) = left.split_once(',')?;
         let alone = |term: &str, other: &str, axes: &[Axis]| {
-            let mut hits = term.chars().zip(axes).filter(|(c, axis)| {
-                right.contains(*c) && !other.contains(*c) && interp.atoms.is_spatial(axis)
-            });
+            let mut hits = term
+                .chars()
+                .zip(axes)
+                .filter(|(c, axis)| right.contains(*c) && !other.contains(*c) && interp.atoms.is_spatial(axis));
             hits.next().map(|(_, axis)| axis.clone())
         };
         return Some((alone(l, r, x)?, alone(r, l, y)?));
@@ -130,7 +131,8 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
             let effects: Vec<_> = interp.effects.iter().filter(|e| e.node == n).collect();
             if contraction {
                 let sums = effects.iter().any(|e| e.how == How::Contract && interp.atoms.is_spatial(&e.axis));
-                let both = node.inputs.len() >= 2 && node.inputs.iter().flatten().all(|&i| interp.get(i).is_some_and(|a| a.activation));
+                let both = node.inputs.len() >= 2
+                    && node.inputs.iter().flatten().all(|&i| interp.get(i).is_some_and(|a| a.activation));
                 if sums && both && slot < 2 {
                     return Some((n, slot, transposed));
                 }

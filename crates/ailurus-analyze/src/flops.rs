@@ -23,7 +23,11 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
         match (node.domain.as_str(), node.op_type.as_str()) {
             (_, "MatMul" | "MatMulInteger" | "FusedMatMul" | "Gemm") => {
                 let a = input(0)?;
-                let inner = if node.int("transA", 0) == 1 { a.axes().get(a.rank()?.checked_sub(2)?)? } else { a.axes().last()? };
+                let inner = if node.int("transA", 0) == 1 {
+                    a.axes().get(a.rank()?.checked_sub(2)?)?
+                } else {
+                    a.axes().last()?
+                };
                 Some(2.0 * product(output()?.axes()) * size(inner))
             }
             ("", "Einsum") => {

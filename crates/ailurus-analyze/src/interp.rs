@@ -116,8 +116,7 @@ impl<'m> Interp<'m> {
     /// Interprets the whole main graph.
     pub fn run(model: &'m Model) -> Self {
         let g = &model.graph;
-        let mut me =
-            Self { model, atoms: Atoms::default(), values: vec![None; g.value_count()], effects: Vec::new() };
+        let mut me = Self { model, atoms: Atoms::default(), values: vec![None; g.value_count()], effects: Vec::new() };
         for v in g.inputs() {
             let mut a = me.declared(v, true);
             me.mark_image(&mut a, g.name_of(v));
@@ -177,8 +176,7 @@ impl<'m> Interp<'m> {
             "If" if node.domain.is_empty() => None,
             _ => transfer::apply(&mut ctx),
         };
-        let effects =
-            ctx.effects.drain(..).map(|(input, axis, how)| Effect { node: id, input, axis, how }).collect();
+        let effects = ctx.effects.drain(..).map(|(input, axis, how)| Effect { node: id, input, axis, how }).collect();
         picked.extend(self.atoms.take_picked());
         let outputs = if node.op_type == "If" && node.domain.is_empty() {
             let taken = branch_taken(node, condition.as_ref());

@@ -94,9 +94,12 @@ fn bias(a: &Analysis, projection: NodeId) -> Option<ValueId> {
         return node.input(2).and_then(is_vector);
     }
     match g.consumers(node.output(0)?)[..] {
-        [only] if g.node(only).op_type == "Add" => {
-            g.node(only).inputs.iter().flatten().find_map(|&v| if Some(v) == node.output(0) { None } else { is_vector(v) })
-        }
+        [only] if g.node(only).op_type == "Add" => g
+            .node(only)
+            .inputs
+            .iter()
+            .flatten()
+            .find_map(|&v| if Some(v) == node.output(0) { None } else { is_vector(v) }),
         _ => None,
     }
 }
@@ -112,11 +115,9 @@ fn heads(a: &Analysis, core: &crate::cores::Core, made: ValueId, columns: usize)
     let slot = scores.inputs.iter().position(|&i| i == Some(core.key))?;
     let summed: Vec<AtomId> = {
         let mut list = Vec::new();
-        let contracted = a
-            .interp
-            .effects
-            .iter()
-            .filter(|e| e.node == core.scores && e.input == slot && e.how == How::Contract && !atoms.is_spatial(&e.axis));
+        let contracted = a.interp.effects.iter().filter(|e| {
+            e.node == core.scores && e.input == slot && e.how == How::Contract && !atoms.is_spatial(&e.axis)
+        });
         contracted.for_each(|e| e.axis.for_each_atom(&mut |x| list.push(x)));
         list
     };
@@ -125,7 +126,8 @@ fn heads(a: &Analysis, core: &crate::cores::Core, made: ValueId, columns: usize)
     for (i, axis) in key.axes().iter().enumerate() {
         let fused = scores.op_type == "Attention" || scores.op_type == "MultiHeadAttention";
         axis.for_each_atom(&mut |x| {
-            if atoms.descends(x, root) && !summed.contains(&x) && !(fused && i == last) && !head_atoms.contains(&x) {
+            let of_element = summed.contains(&x) || (fused && i == last);
+            if atoms.descends(x, root) && !of_element && !head_atoms.contains(&x) {
                 head_atoms.push(x);
             }
         });

@@ -53,7 +53,11 @@ pub fn find(interp: &Interp, cores: Vec<Core>) -> Result<Trunk, Refusal> {
         ));
     }
     if let Some(c) = cores.iter().find(|c| c.windowed || c.tokens != c.memory && !is_late_join(c)) {
-        let what = if c.windowed { "runs inside windows" } else { "compares tokens with a reduced or different set of positions" };
+        let what = if c.windowed {
+            "runs inside windows"
+        } else {
+            "compares tokens with a reduced or different set of positions"
+        };
         return Err(Refusal::new(
             Code::AIL0203,
             format!("attention here {what}, so its tokens cannot be merged freely"),
@@ -104,7 +108,11 @@ fn group(cores: &[Core]) -> Vec<Vec<usize>> {
 fn tokens(interp: &Interp, sequence: &Axis) -> Result<Tokens, Refusal> {
     let atoms = &interp.atoms;
     let refuse = |why: String| {
-        Refusal::new(Code::AIL0206, why, "a model whose tokens are a row-major grid of patches, with fixed numbers of other tokens")
+        Refusal::new(
+            Code::AIL0206,
+            why,
+            "a model whose tokens are a row-major grid of patches, with fixed numbers of other tokens",
+        )
     };
     // A sequence that is one factor of another name: look inside.
     let spatial: Vec<usize> =
@@ -128,7 +136,10 @@ fn tokens(interp: &Interp, sequence: &Axis) -> Result<Tokens, Refusal> {
         permuted = true;
     }
     let [Factor::Atom(rows), Factor::Atom(columns)] = grid[..] else {
-        return Err(refuse(format!("the patches [{}] are not a grid of rows and columns", atoms.show(&Axis(vec![patches])))));
+        return Err(refuse(format!(
+            "the patches [{}] are not a grid of rows and columns",
+            atoms.show(&Axis(vec![patches]))
+        )));
     };
     Ok(Tokens {
         sequence: sequence.clone(),
@@ -180,8 +191,16 @@ impl Search<'_, '_> {
             let next = *data.next()?;
             let plain = matches!(
                 node.op_type.as_str(),
-                "Mul" | "Cast" | "Identity" | "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" | "Dropout"
-                    | "QuantizeLinear" | "DequantizeLinear"
+                "Mul"
+                    | "Cast"
+                    | "Identity"
+                    | "Reshape"
+                    | "Transpose"
+                    | "Squeeze"
+                    | "Unsqueeze"
+                    | "Dropout"
+                    | "QuantizeLinear"
+                    | "DequantizeLinear"
             );
             if !plain || data.next().is_some() {
                 return None;
@@ -196,9 +215,8 @@ impl Search<'_, '_> {
         let from = self.g.node(core.context).output(0)?;
         let after = descendants(self.g, [from]);
         let before = ancestors(self.g, [core.query, core.key, core.value]);
-        let upstream = |v: ValueId| {
-            self.carries_tokens(v) && self.g.producer(v).is_some_and(|(n, _)| before.contains(n))
-        };
+        let upstream =
+            |v: ValueId| self.carries_tokens(v) && self.g.producer(v).is_some_and(|(n, _)| before.contains(n));
         let descends = |v: ValueId| v == from || self.g.producer(v).is_some_and(|(n, _)| after.contains(n));
         for (id, node) in self.g.nodes() {
             if !after.contains(id) {
@@ -206,7 +224,8 @@ impl Search<'_, '_> {
             }
             let Some((a, b, out)) = sum_of(node) else { continue };
             for (own, other) in [(a, b), (b, a)] {
-                if descends(own) && !descends(other)
+                if descends(own)
+                    && !descends(other)
                     && let Some(stream) = self.strip(other, &upstream)
                 {
                     return Some((out, stream));

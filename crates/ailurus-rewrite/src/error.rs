@@ -15,7 +15,9 @@ pub enum Error {
     #[error(transparent)]
     Operator(#[from] ailurus_ops::Error),
     /// A plan names something that the model does not have.
-    #[error("AIL0401: the plan names {what} `{name}`, which this model does not have\n  next: replay a plan only on the model it was made for")]
+    #[error(
+        "AIL0401: the plan names {what} `{name}`, which this model does not have\n  next: replay a plan only on the model it was made for"
+    )]
     Foreign {
         /// kind of thing
         what: &'static str,

@@ -1,6 +1,9 @@
 //! The metric that distances are measured on: head-mean keys of the next block.
 
-use crate::{layout::Layout, plan::KeysPlan};
+use crate::{
+    layout::Layout,
+    plan::{KeyColumns, KeysPlan},
+};
 use ailurus_analyze::{
     Analysis, keys,
     walk::{ancestors, descendants},
@@ -31,6 +34,6 @@ pub fn keys(a: &Analysis, layer: usize) -> Option<KeysPlan> {
         weight: name(found.weight),
         transposed: found.transposed,
         bias: found.bias.map(name),
-        heads: found.heads,
+        columns: KeyColumns::of(&found.heads)?,
     })
 }

@@ -137,8 +137,45 @@ pub struct KeysPlan {
     pub transposed: bool,
     /// Bias over all columns.
     pub bias: Option<String>,
-    /// Columns by head.
-    pub heads: Vec<Vec<usize>>,
+    /// Which columns of the weights are keys.
+    pub columns: KeyColumns,
+}
+
+/// Element `j` of head `h` is column `first + h * head_stride + j * stride` of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyColumns {
+    /// Column of element 0 of head 0.
+    pub first: usize,
+    /// Number of heads.
+    pub heads: usize,
+    /// Columns from one head to the next.
+    pub head_stride: usize,
+    /// Elements per head.
+    pub head_dim: usize,
+    /// Columns from one element to the next.
+    pub stride: usize,
+}
+
+impl From<KeyColumns> for ailurus_ops::keys::KeyColumns {
+    fn from(k: KeyColumns) -> Self {
+        let KeyColumns { first, heads, head_stride, head_dim, stride } = k;
+        Self { first, heads, head_stride, head_dim, stride }
+    }
+}
+
+impl KeyColumns {
+    /// Reads the pattern off lists of columns by head; `None` when they follow none.
+    pub fn of(heads: &[Vec<usize>]) -> Option<Self> {
+        let step = |a: Option<&usize>, b: Option<&usize>| Some(b?.checked_sub(*a?)?.max(1));
+        let (head, first) = (heads.first()?, *heads.first()?.first()?);
+        let stride = if head.len() > 1 { step(head.first(), head.get(1))? } else { 1 };
+        let head_stride = if heads.len() > 1 { step(head.first(), heads[1].first())? } else { head.len() * stride };
+        let found = Self { first, heads: heads.len(), head_stride, head_dim: head.len(), stride };
+        let same = heads.iter().enumerate().all(|(h, list)| {
+            list.len() == head.len() && list.iter().enumerate().all(|(j, &c)| c == first + h * head_stride + j * stride)
+        });
+        same.then_some(found)
+    }
 }
 
 /// One element of a shape operand.
@@ -254,9 +291,11 @@ impl Plan {
     pub(crate) fn metric_width(&self) -> Result<usize, crate::Error> {
         let width = match &self.metric {
             MetricPlan::Stream => self.cut.channels.and_then(|c| usize::try_from(c).ok()),
-            MetricPlan::Keys(k) => k.heads.first().map(Vec::len),
+            MetricPlan::Keys(k) => Some(k.columns.head_dim),
         };
-        width.filter(|&w| w > 0).ok_or_else(|| crate::Error::Plan("the number of channels of the metric is not known".into()))
+        width
+            .filter(|&w| w > 0)
+            .ok_or_else(|| crate::Error::Plan("the number of channels of the metric is not known".into()))
     }
 
     /// What the operation count promises: `before / after`.

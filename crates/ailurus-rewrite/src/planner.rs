@@ -58,7 +58,10 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
                 .into());
             }
             None => {
-                notes.push("distances are measured on the stream: the keys of the next block are not a plain projection".into());
+                notes.push(
+                    "distances are measured on the stream: the keys of the next block are not a plain projection"
+                        .into(),
+                );
                 MetricPlan::Stream
             }
         },
@@ -71,11 +74,8 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     }
     let g = &a.interp.model.graph;
     let name = |v: ValueId| g.name_of(v).to_owned();
-    let region = sim
-        .region
-        .iter()
-        .filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v)))
-        .collect();
+    let region =
+        sim.region.iter().filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v))).collect();
     let flops = count(a, &sim, &metric, options, clusters);
     Ok(Plan {
         format: FORMAT,
@@ -111,7 +111,10 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
         let shown: Vec<String> = axes.iter().map(|x| a.interp.atoms.show(x)).collect();
         Refusal::new(
             Code::AIL0206,
-            format!("the stream behind block {layer} has the layout [{}], which is not batch, tokens, channels", shown.join(", ")),
+            format!(
+                "the stream behind block {layer} has the layout [{}], which is not batch, tokens, channels",
+                shown.join(", ")
+            ),
             "choose another --layer",
         )
     })?;
@@ -141,7 +144,14 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
         .into());
     }
     let grid_source = if a.grid().is_some() { None } else { Some(grid_source(a)?) };
-    Ok(Cut { value: a.interp.model.graph.name_of(v).to_owned(), layout, batch, channels, dtype: dtype.to_onnx(), grid_source })
+    Ok(Cut {
+        value: a.interp.model.graph.name_of(v).to_owned(),
+        layout,
+        batch,
+        channels,
+        dtype: dtype.to_onnx(),
+        grid_source,
+    })
 }
 
 /// A value before the blocks that has rows and columns as axes of their own.
@@ -157,7 +167,12 @@ fn grid_source(a: &Analysis) -> Result<GridSource, Error> {
             }
         }
     }
-    Err(Refusal::new(Code::AIL0206, "no tensor has rows and columns of the grid as axes", "fix the input size of the model").into())
+    Err(Refusal::new(
+        Code::AIL0206,
+        "no tensor has rows and columns of the grid as axes",
+        "fix the input size of the model",
+    )
+    .into())
 }
 
 fn shapes(a: &Analysis, sim: &Simulation) -> Vec<ShapeEdit> {
@@ -168,7 +183,8 @@ fn shapes(a: &Analysis, sim: &Simulation) -> Vec<ShapeEdit> {
         for &v in g.node(id).outputs.iter().flatten() {
             let (Some(new), Some(old)) = (sim.values.get(&v), a.interp.get(v)) else { continue };
             let Some(axes) = &new.axes else { continue };
-            let changed = old.axes().iter().zip(axes).any(|(x, y)| !atoms.symbols.equal(&atoms.size(x), &atoms.size(y)));
+            let changed =
+                old.axes().iter().zip(axes).any(|(x, y)| !atoms.symbols.equal(&atoms.size(x), &atoms.size(y)));
             if changed {
                 let dims = axes
                     .iter()
@@ -207,7 +223,7 @@ fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options,
     let width = match metric {
         MetricPlan::Stream => channels,
         MetricPlan::Keys(k) => {
-            let width = k.heads.first().map_or(1, Vec::len) as f64;
+            let width = k.columns.head_dim as f64;
             after += 2.0 * tokens * channels * width;
             width
         }

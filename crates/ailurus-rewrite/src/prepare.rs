@@ -35,7 +35,8 @@ fn separate(edit: &mut GraphEdit, id: NodeId) -> Result<(), Error> {
     if [1, 2].into_iter().any(|s| node.output(s).is_some_and(|v| !edit.graph().uses(v).is_empty())) {
         return Ok(());
     }
-    let (Some(x), Some(skip), Some(gamma), Some(out)) = (node.input(0), node.input(1), node.input(2), node.output(0)) else {
+    let (Some(x), Some(skip), Some(gamma), Some(out)) = (node.input(0), node.input(1), node.input(2), node.output(0))
+    else {
         return Ok(());
     };
     let (beta, bias) = if simplified { (None, node.input(3)) } else { (node.input(3), node.input(4)) };

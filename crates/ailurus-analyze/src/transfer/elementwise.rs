@@ -9,14 +9,75 @@ use crate::{
 use ailurus_onnx::DataType;
 
 const UNARY: &[&str] = &[
-    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu",
-    "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not",
-    "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt",
-    "Swish", "Tan", "Tanh", "ThresholdedRelu",
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "BitwiseNot",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Cos",
+    "Cosh",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "IsInf",
+    "IsNaN",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Not",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Shrink",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Swish",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
 ];
 const NARY: &[&str] = &[
-    "Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
-    "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
+    "Add",
+    "And",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "BitShift",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Mean",
+    "Min",
+    "Mod",
+    "Mul",
+    "Or",
+    "PRelu",
+    "Pow",
+    "Sub",
+    "Sum",
+    "Where",
+    "Xor",
 ];
 const QUANTIZE: &[&str] = &["QuantizeLinear", "DequantizeLinear"];
 const MICROSOFT: &[&str] =
@@ -66,9 +127,8 @@ pub fn elementwise(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let operands: Vec<&Abs> = ctx.inputs.iter().flatten().take(if parameters_only { 1 } else { usize::MAX }).collect();
     let axes = broadcast(ctx.atoms, &operands)?;
     let dtype = match op.as_str() {
-        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" | "And" | "Or" | "Xor" | "IsNaN" | "IsInf" => {
-            DataType::Bool
-        }
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" | "And" | "Or" | "Xor" | "IsNaN"
+        | "IsInf" => DataType::Bool,
         "Where" => ctx.dtype(1),
         "QuantizeLinear" => ctx.input(2).map_or(DataType::U8, |z| z.dtype),
         "DequantizeLinear" => ctx.dtype(1),
@@ -165,8 +225,12 @@ fn scalar(op: &str, args: &[Scalar], atoms: &mut Atoms, dtype: DataType) -> Opti
         return integer(op, args, atoms);
     }
     match (op, ratio(first), args.get(1).and_then(ratio)) {
-        ("Add", Some((a, p)), Some((b, q))) => return reduced(a * Expr::from(q) + b * Expr::from(p), p.checked_mul(q)?),
-        ("Sub", Some((a, p)), Some((b, q))) => return reduced(a * Expr::from(q) - b * Expr::from(p), p.checked_mul(q)?),
+        ("Add", Some((a, p)), Some((b, q))) => {
+            return reduced(a * Expr::from(q) + b * Expr::from(p), p.checked_mul(q)?);
+        }
+        ("Sub", Some((a, p)), Some((b, q))) => {
+            return reduced(a * Expr::from(q) - b * Expr::from(p), p.checked_mul(q)?);
+        }
         ("Mul", Some((a, p)), Some((b, q))) => return reduced(a * b, p.checked_mul(q)?),
         ("Div", Some((a, p)), Some((b, q))) => {
             if let Some(c) = b.constant().filter(|&c| c > 0) {

@@ -31,9 +31,8 @@ pub fn slice(ctx: &mut Ctx) -> Option<Vec<Abs>> {
             (list(s), list(ctx.node.ints("ends")?), ctx.node.ints("axes").map(<[i64]>::to_vec), None)
         }
         None => {
-            let list = |i: usize| {
-                Some(ctx.input(i)?.elements.as_ref()?.iter().map(|s| s.int().cloned()).collect::<Vec<_>>())
-            };
+            let list =
+                |i: usize| Some(ctx.input(i)?.elements.as_ref()?.iter().map(|s| s.int().cloned()).collect::<Vec<_>>());
             let axes = ctx.input(3).map(|a| a.constants());
             (list(1)?, list(2)?, if let Some(a) = axes { Some(a?) } else { None }, ctx.input(4).map(|s| s.constants()))
         }
@@ -269,7 +268,7 @@ pub fn scatter(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 }
 
 pub fn concat(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let operands: Vec<Abs> = ctx.inputs.iter().map(|i| i.clone()).collect::<Option<_>>()?;
+    let operands: Vec<Abs> = ctx.inputs.iter().cloned().collect::<Option<_>>()?;
     let rank = operands.iter().map(|o| o.rank()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
     let at = ctx.axis_attr("axis", 0, rank)?;
     let mut out = Vec::with_capacity(rank);

@@ -68,7 +68,8 @@ pub fn reduce(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let a = ctx.input(0)?.clone();
     let axes = a.axes.clone()?;
     let keep = ctx.node.int("keepdims", 1) == 1;
-    let listed = if ctx.node.ints("axes").is_none() && ctx.input(1).is_none() { None } else { Some(ctx.ints("axes", 1)?) };
+    let listed =
+        if ctx.node.ints("axes").is_none() && ctx.input(1).is_none() { None } else { Some(ctx.ints("axes", 1)?) };
     let over: Vec<usize> = match listed {
         Some(l) if !l.is_empty() => l.iter().map(|&x| wrap(x, axes.len())).collect::<Option<_>>()?,
         _ if ctx.node.int("noop_with_empty_axes", 0) == 1 => Vec::new(),

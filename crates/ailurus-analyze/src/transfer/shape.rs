@@ -78,7 +78,8 @@ pub fn unsqueeze(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let rank = axes.len() + list.len();
     let at: Vec<usize> = list.iter().map(|&a| wrap(a, rank)).collect::<Option<_>>()?;
     let mut rest = axes.into_iter();
-    let out = (0..rank).map(|i| if at.contains(&i) { Some(Axis::one()) } else { rest.next() }).collect::<Option<_>>()?;
+    let out =
+        (0..rank).map(|i| if at.contains(&i) { Some(Axis::one()) } else { rest.next() }).collect::<Option<_>>()?;
     Some(vec![like_input(ctx, out)?])
 }
 

@@ -9,7 +9,8 @@ use crate::{
 
 /// Size of a convolution or pooling output along one spatial axis.
 fn windowed(ctx: &mut Ctx, size: Expr, i: usize, kernel: i64, spatial: usize, ceil: bool) -> Expr {
-    let pick = |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
+    let pick =
+        |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
     let (stride, dilation) = (pick("strides", 1, i).max(1), pick("dilations", 1, i).max(1));
     let reach = dilation * (kernel - 1) + 1;
     match ctx.node.str("auto_pad").unwrap_or("NOTSET") {
@@ -61,7 +62,8 @@ pub fn conv_transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let channels = ctx.atoms.size(w.get(1)?) * Expr::from(group);
     ctx.effect(0, &axes[1], How::Contract);
     let mut out = vec![axes[0].clone(), ctx.atoms.axis("channels", channels)];
-    let list = |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
+    let list =
+        |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
     let mut sizes = Vec::new();
     for i in 0..spatial {
         let k = ctx.atoms.known(w.get(i + 2)?)?;
@@ -163,7 +165,7 @@ pub fn space_to_depth(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let mut cut = |axis: &Axis| {
         let n = ctx.atoms.size(axis);
         let major = ctx.atoms.symbols.floor_div(&n, b);
-        ctx.atoms.reshape(&[axis.clone()], &[Target::Size(major), Target::Size(Expr::from(b))]).axes
+        ctx.atoms.reshape(std::slice::from_ref(axis), &[Target::Size(major), Target::Size(Expr::from(b))]).axes
     };
     let (h, w) = (cut(&axes[2]), cut(&axes[3]));
     let channels = ctx.atoms.size(&axes[1]) * Expr::from(b * b);

@@ -76,7 +76,13 @@ impl Build {
         Ok(self.edit.add_initializer(Tensor::from_i64(name, &[], &[n]))?)
     }
 
-    pub fn transpose(&mut self, what: &str, v: ValueId, perm: &[i64], ty: Option<TensorType>) -> Result<ValueId, Error> {
+    pub fn transpose(
+        &mut self,
+        what: &str,
+        v: ValueId,
+        perm: &[i64],
+        ty: Option<TensorType>,
+    ) -> Result<ValueId, Error> {
         self.op(what, "Transpose", &[v], &[("perm", Attribute::Ints(perm.to_vec()))], ty)
     }
 
@@ -86,7 +92,14 @@ impl Build {
     }
 
     /// `Squeeze` or `Unsqueeze`: axes were an attribute before opset 13.
-    pub fn with_axes(&mut self, what: &str, op: &str, v: ValueId, axes: &[i64], ty: Option<TensorType>) -> Result<ValueId, Error> {
+    pub fn with_axes(
+        &mut self,
+        what: &str,
+        op: &str,
+        v: ValueId,
+        axes: &[i64],
+        ty: Option<TensorType>,
+    ) -> Result<ValueId, Error> {
         if self.opset < 13 {
             return self.op(what, op, &[v], &[("axes", Attribute::Ints(axes.to_vec()))], ty);
         }
@@ -95,7 +108,7 @@ impl Build {
     }
 
     /// A stream in the operators' layout `[B, T, C]`; `tokens` is their number here, when static.
-    pub fn to_canonical(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
+    pub fn canonical(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
         let ty = Some(shape.ty());
         match layout {
             Layout::BatchTokenChannel => Ok(v),
@@ -109,7 +122,7 @@ impl Build {
     }
 
     /// Back to the stream's own layout.
-    pub fn from_canonical(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
+    pub fn restored(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
         let dim = shape.dims();
         match layout {
             Layout::BatchTokenChannel => Ok(v),

@@ -34,7 +34,7 @@ pub fn attributes(mut spec: NodeSpec, list: Attributes) -> NodeSpec {
 
 pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters, Error> {
     let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
-    let base = b.to_canonical("stream", targets.cut, plan.cut.layout, &full)?;
+    let base = b.canonical("stream", targets.cut, plan.cut.layout, &full)?;
     let measured = metric::value(b, plan, targets, base)?;
 
     let mut inputs = vec![measured];
@@ -56,9 +56,12 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
     };
 
     let name = b.name("merged");
-    let spec = NodeSpec::new("AilurusMerge", [base, index, size]).domain(DOMAIN).name(name.clone()).output(name, Some(merged.ty()));
+    let spec = NodeSpec::new("AilurusMerge", [base, index, size])
+        .domain(DOMAIN)
+        .name(name.clone())
+        .output(name, Some(merged.ty()));
     let start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
-    let stream = b.from_canonical("merged_stream", start, plan.cut.layout, &merged)?;
+    let stream = b.restored("merged_stream", start, plan.cut.layout, &merged)?;
     b.edit.replace_uses(targets.cut, stream, |u| match u {
         Use::Input { node, .. } | Use::Capture { node } => targets.region.contains(&node),
         Use::GraphOutput { .. } => false,

@@ -29,7 +29,13 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
 }
 
 /// The table with its rows picked, and the batch in front.
-fn gather(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &GatherEdit, table: ValueId) -> Result<ValueId, Error> {
+fn gather(
+    b: &mut Build,
+    plan: &Plan,
+    clusters: &Clusters,
+    edit: &GatherEdit,
+    table: ValueId,
+) -> Result<ValueId, Error> {
     let rows = representatives(b, plan, clusters, edit.coverage)?;
     let (mut v, mut rank, mut axes) = (table, edit.rank, edit.axes.clone());
     if edit.batch.is_some_and(|at| at != 0) {

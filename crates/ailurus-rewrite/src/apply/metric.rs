@@ -9,6 +9,7 @@ use crate::{
     plan::{KeysPlan, MetricPlan, Plan},
 };
 use ailurus_onnx::{DataType, NodeSpec, Tensor, ValueId};
+use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
 
 pub fn value(b: &mut Build, plan: &Plan, targets: &Targets, base: ValueId) -> Result<ValueId, Error> {
@@ -21,9 +22,9 @@ pub fn value(b: &mut Build, plan: &Plan, targets: &Targets, base: ValueId) -> Re
 fn head_mean_keys(b: &mut Build, plan: &Plan, targets: &Targets, keys: &KeysPlan) -> Result<ValueId, Error> {
     let full = StreamShape::full(plan);
     let input = clone_path(b, targets.cut, keys)?;
-    let input = b.to_canonical("keys/input", input, keys.layout, &full)?;
+    let input = b.canonical("keys/input", input, keys.layout, &full)?;
     let (weight, bias) = fold(b, keys)?;
-    let width = keys.heads.first().map(|h| h.len() as i64);
+    let width = Some(keys.columns.head_dim as i64);
     let ty = StreamShape { channels: width, ..full }.ty();
     let weight = b.edit.add_initializer(weight)?;
     let product = b.op("keys/product", "MatMul", &[input, weight], &[], Some(ty.clone()))?;
@@ -67,7 +68,7 @@ fn clone_path(b: &mut Build, cut: ValueId, keys: &KeysPlan) -> Result<ValueId, E
     }
 }
 
-/// Averages the key columns over heads: `[C, d]` and `[d]`, in double precision.
+/// Averages the key columns over heads: `[C, d]` and `[d]`. The norm in front stays in the graph, affine part included.
 fn fold(b: &mut Build, keys: &KeysPlan) -> Result<(Tensor, Option<Tensor>), Error> {
     let model = b.edit.model();
     let constant = |name: &str| {
@@ -76,34 +77,29 @@ fn fold(b: &mut Build, keys: &KeysPlan) -> Result<(Tensor, Option<Tensor>), Erro
         t.ok_or_else(|| Error::Foreign { what: "the constant", name: name.to_owned() })
     };
     let t = constant(&keys.weight)?;
-    let data = model.f32s(&t)?;
+    let weight = model.f32s(&t)?;
     let [first, second] = t.dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
-    let (rows, columns) = if keys.transposed { (second, first) } else { (first, second) };
-    let (rows, columns) = (rows.max(0) as usize, columns.max(0) as usize);
-    let width = keys.heads.first().map_or(0, Vec::len);
-    let sound = keys.heads.iter().all(|h| h.len() == width && h.iter().all(|&j| j < columns));
-    if width == 0 || !sound || data.len() != rows * columns {
-        return Err(Error::Plan("the key columns do not fit the weights".into()));
-    }
-    let at = |i: usize, j: usize| f64::from(if keys.transposed { data[j * rows + i] } else { data[i * columns + j] });
-    let share = 1.0 / keys.heads.len() as f64;
-    let mean = |f: &dyn Fn(usize) -> f64, d: usize| (keys.heads.iter().map(|h| f(h[d])).sum::<f64>() * share) as f32;
-    let mut weight = Vec::with_capacity(rows * width);
-    for i in 0..rows {
-        weight.extend((0..width).map(|d| mean(&|j| at(i, j), d)));
-    }
+    let (channels, columns) = if keys.transposed { (second, first) } else { (first, second) };
+    let (channels, columns) = (channels.max(0) as usize, columns.max(0) as usize);
     let bias = match &keys.bias {
         None => None,
         Some(name) => {
-            let t = constant(name)?;
-            let data = model.f32s(&t)?;
-            let get = |j: usize| data.get(if data.len() == 1 { 0 } else { j }).copied().unwrap_or(0.0);
-            Some((0..width).map(|d| mean(&|j| f64::from(get(j)), d)).collect::<Vec<f32>>())
+            let bias = model.f32s(&constant(name)?)?;
+            Some(if bias.len() == 1 { vec![bias[0]; columns] } else { bias })
         }
     };
-    let (dtype, width) = (t.dtype, width as i64);
-    let weight = tensor(b.name("keys/weight"), dtype, &[rows as i64, width], &weight);
-    let bias = bias.map(|data| tensor(b.name("keys/bias"), dtype, &[width], &data));
+    let projection = KeyProjection {
+        weight: &weight[..],
+        bias: bias.as_deref(),
+        channels,
+        columns,
+        transposed: keys.transposed,
+        keys: keys.columns.into(),
+    };
+    let folded = fold_mean_keys(&projection, None)?;
+    let (dtype, width) = (t.dtype, keys.columns.head_dim as i64);
+    let weight = tensor(b.name("keys/weight"), dtype, &[channels as i64, width], &folded.weight);
+    let bias = bias.map(|_| tensor(b.name("keys/bias"), dtype, &[width], &folded.bias));
     Ok((weight, bias))
 }
 

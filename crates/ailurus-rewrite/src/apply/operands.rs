@@ -25,7 +25,13 @@ pub fn rewrite(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Cluster
 }
 
 /// An operand with parts that are known only at run time.
-fn assemble(b: &mut Build, plan: &Plan, node: NodeId, edit: &OperandEdit, clusters: &Clusters) -> Result<ValueId, Error> {
+fn assemble(
+    b: &mut Build,
+    plan: &Plan,
+    node: NodeId,
+    edit: &OperandEdit,
+    clusters: &Clusters,
+) -> Result<ValueId, Error> {
     let old = b.edit.graph().node(node).input(edit.input);
     let mut parts = Vec::with_capacity(edit.dims.len());
     for (i, d) in edit.dims.iter().enumerate() {

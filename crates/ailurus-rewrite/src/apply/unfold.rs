@@ -46,7 +46,7 @@ fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value
     let channels = edit.channels.or(abs.channels);
     let full = StreamShape { channels, ..abs };
     let merged = StreamShape { channels, ..StreamShape::merged(plan) };
-    let z = b.to_canonical("reduced", value, edit.layout, &merged)?;
+    let z = b.canonical("reduced", value, edit.layout, &merged)?;
     let name = b.name("unfolded");
     let (op, inputs, list) = match edit.mode {
         UnfoldMode::Residual => (
@@ -54,9 +54,11 @@ fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value
             vec![z, clusters.start, clusters.base, clusters.index],
             UnfoldResidual { assignment: Assignment::Hard }.attributes(),
         ),
-        UnfoldMode::Copy => ("AilurusUnfold", vec![z, clusters.index], Unfold { assignment: Assignment::Hard }.attributes()),
+        UnfoldMode::Copy => {
+            ("AilurusUnfold", vec![z, clusters.index], Unfold { assignment: Assignment::Hard }.attributes())
+        }
     };
     let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(full.ty()));
     let y = b.edit.add(attributes(spec, list))?;
-    b.from_canonical("unfolded_stream", y, edit.layout, &full)
+    b.restored("unfolded_stream", y, edit.layout, &full)
 }

@@ -1,0 +1,133 @@
+//! The table of atoms.
+
+use super::{Atom, AtomId, Axis, Factor, Origin, Run};
+use crate::expr::{Expr, Symbols};
+use std::collections::HashMap;
+
+/// The atoms of one analysis, with the symbols their sizes are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Atoms {
+    /// Symbols of the sizes.
+    pub symbols: Symbols,
+    atoms: Vec<Atom>,
+    pub(super) splits: HashMap<(AtomId, Expr), (AtomId, AtomId)>,
+    pub(super) slices: HashMap<(AtomId, Expr, Expr), AtomId>,
+    pub(super) picked: Vec<(AtomId, i64)>,
+}
+
+impl Atoms {
+    /// The atom.
+    pub fn get(&self, a: AtomId) -> &Atom {
+        &self.atoms[a.0 as usize]
+    }
+
+    /// New root atom. Size 1 has no atom: see [`Atoms::axis`].
+    pub fn root(&mut self, label: &str, size: Expr) -> AtomId {
+        self.push(label.to_owned(), size, Origin::Root)
+    }
+
+    /// New axis that starts here; an axis of size 1 carries no atom.
+    pub fn axis(&mut self, label: &str, size: Expr) -> Axis {
+        match size.constant() {
+            Some(1) => Axis::one(),
+            Some(0) => Axis(Vec::new()),
+            _ => Axis::atom(self.root(label, size)),
+        }
+    }
+
+    /// New axis that counts rows or columns of a map.
+    pub fn spatial_axis(&mut self, label: &str, size: Expr) -> Axis {
+        let axis = self.axis(label, size);
+        axis.for_each_atom(&mut |a| self.atoms[a.0 as usize].spatial = true);
+        axis
+    }
+
+    /// New axis that takes the place of another one: it counts image positions when that one did.
+    pub fn axis_from(&mut self, from: &Axis, label: &str, size: Expr) -> Axis {
+        if self.is_spatial(from) { self.spatial_axis(label, size) } else { self.axis(label, size) }
+    }
+
+    /// True when the axis counts image positions in any way.
+    pub fn is_spatial(&self, axis: &Axis) -> bool {
+        let mut found = false;
+        axis.for_each_atom(&mut |a| found |= self.get(a).spatial);
+        found
+    }
+
+    /// New atom holding the elements of `run` in another order.
+    pub fn permuted(&mut self, label: &str, run: Run, size: Expr) -> AtomId {
+        self.push(label.to_owned(), size, Origin::Permuted(run))
+    }
+
+    pub(super) fn push(&mut self, label: String, size: Expr, origin: Origin) -> AtomId {
+        let spatial = match &origin {
+            Origin::Root => false,
+            Origin::Major(p) | Origin::Minor(p) | Origin::Slice { of: p, .. } => self.get(*p).spatial,
+            Origin::Permuted(run) => self.is_spatial(&Axis(vec![run.clone()])),
+        };
+        self.atoms.push(Atom { label, size, origin, spatial });
+        AtomId(self.atoms.len() as u32 - 1)
+    }
+
+    /// Size of an axis.
+    pub fn size(&self, axis: &Axis) -> Expr {
+        axis.0.iter().fold(Expr::default(), |sum, run| sum + self.run_size(run))
+    }
+
+    /// Size of a product.
+    pub fn run_size(&self, run: &[Factor]) -> Expr {
+        run.iter().fold(Expr::from(1), |p, f| p * self.factor_size(f))
+    }
+
+    pub(super) fn factor_size(&self, f: &Factor) -> Expr {
+        match f {
+            Factor::Atom(a) => self.get(*a).size.clone(),
+            Factor::Cat(axis) => self.size(axis),
+        }
+    }
+
+    /// Known number of elements.
+    pub fn known(&self, axis: &Axis) -> Option<i64> {
+        self.symbols.known(&self.size(axis))
+    }
+
+    /// True when `atom` is `root` or was split or sliced out of it, at any depth.
+    pub fn descends(&self, mut atom: AtomId, root: AtomId) -> bool {
+        loop {
+            if atom == root {
+                return true;
+            }
+            match &self.get(atom).origin {
+                Origin::Major(p) | Origin::Minor(p) | Origin::Slice { of: p, .. } => atom = *p,
+                Origin::Root | Origin::Permuted(_) => return false,
+            }
+        }
+    }
+
+    /// Slices of size 1 taken since the last call, as (atom, index): they leave no trace in the axes.
+    pub fn take_picked(&mut self) -> Vec<(AtomId, i64)> {
+        std::mem::take(&mut self.picked)
+    }
+
+    /// Human text: `[1 | 12·12]`.
+    pub fn show(&self, axis: &Axis) -> String {
+        let runs: Vec<String> = axis
+            .0
+            .iter()
+            .map(|r| {
+                if r.is_empty() {
+                    return "1".to_owned();
+                }
+                let f: Vec<String> = r
+                    .iter()
+                    .map(|f| match f {
+                        Factor::Atom(a) => self.symbols.show(&self.get(*a).size),
+                        Factor::Cat(inner) => format!("[{}]", self.show(inner)),
+                    })
+                    .collect();
+                f.join("·")
+            })
+            .collect();
+        runs.join(" | ")
+    }
+}

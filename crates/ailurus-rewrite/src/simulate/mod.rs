@@ -1,0 +1,276 @@
+//! Runs the region of a plan abstractly on fewer tokens, and notes every operand, table and shape that has to change.
+//!
+//! The original interpretation says what each axis means; replacing the run of patches by one run of clusters gives what each
+//! axis must be afterwards. A node is fine when its transfer function, applied to the replaced inputs, yields just that.
+//! Where a shape operand or a table stands in the way, the difference *is* the edit.
+
+mod frontier;
+mod operands;
+mod tables;
+
+use crate::{
+    options::UnfoldMode,
+    plan::{GatherEdit, OperandEdit, Reroute, UnfoldEdit},
+};
+use ailurus_analyze::{
+    Analysis, Code, Refusal,
+    abs::Abs,
+    axis::{AtomId, Axis, Factor, Run},
+    expr::Expr,
+    interp::{How, Interp, Outcome},
+    walk::{NodeSet, ancestors, descendants},
+};
+use ailurus_onnx::{Graph, Node, NodeId, ValueId};
+use std::collections::HashMap;
+
+/// Result of a simulation.
+pub struct Simulation {
+    /// Nodes of the region, in order.
+    pub region: Vec<NodeId>,
+    /// Abstract values inside the region, the merged cut included.
+    pub values: HashMap<ValueId, Abs>,
+    /// Interpretation with the atoms of those values.
+    pub interp_atoms: ailurus_analyze::axis::Atoms,
+    /// Edits.
+    pub operands: Vec<OperandEdit>,
+    /// Gathers.
+    pub gathers: Vec<GatherEdit>,
+    /// Unfolds.
+    pub unfolds: Vec<UnfoldEdit>,
+    /// Shape values that keep their old numbers behind the region.
+    pub reroutes: Vec<Reroute>,
+}
+
+struct Simulator<'a, 'm> {
+    a: &'a Analysis<'m>,
+    g: &'m Graph,
+    interp: Interp<'m>,
+    cut: ValueId,
+    set: NodeSet,
+    /// The cluster atom that stands where the patches were.
+    clusters: Run,
+    cluster_atom: AtomId,
+    probabilities: NodeSet,
+    out: Simulation,
+}
+
+/// Simulates the region behind block `layer` with `clusters` patches left.
+pub fn simulate(
+    a: &Analysis,
+    layer: usize,
+    clusters: Option<usize>,
+    unfold: UnfoldMode,
+) -> Result<Simulation, Refusal> {
+    let g = &a.interp.model.graph;
+    let cut = a.trunk.streams[layer];
+    let end = a.trunk.streams[a.blocks()];
+    let set = descendants(g, [cut]).and(&ancestors(g, [end]));
+    let mut interp = a.interp.clone();
+    let size = match clusters {
+        Some(m) => Expr::from(m as i64),
+        None => Expr::from(interp.atoms.symbols.fresh("clusters", None)),
+    };
+    let cluster_atom = interp.atoms.permuted("clusters", a.trunk.tokens.patches.clone(), size);
+    let mut probabilities = NodeSet::empty(g);
+    for core in &a.trunk.cores[layer..] {
+        let (scores, context) = (g.node(core.scores), g.node(core.context));
+        let inside = descendants(g, scores.outputs.iter().flatten().copied())
+            .and(&ancestors(g, context.inputs.iter().flatten().copied()));
+        for (id, _) in g.nodes().filter(|(id, _)| inside.contains(*id)) {
+            probabilities.insert(id);
+        }
+        probabilities.insert(core.scores);
+        probabilities.insert(core.context);
+    }
+    let region: Vec<NodeId> = g.nodes().map(|(id, _)| id).filter(|id| set.contains(*id)).collect();
+    let mut sim = Simulator {
+        a,
+        g,
+        cut,
+        set,
+        clusters: vec![Factor::Atom(cluster_atom)],
+        cluster_atom,
+        probabilities,
+        out: Simulation {
+            region,
+            values: HashMap::new(),
+            interp_atoms: interp.atoms.clone(),
+            operands: Vec::new(),
+            gathers: Vec::new(),
+            unfolds: Vec::new(),
+            reroutes: Vec::new(),
+        },
+        interp,
+    };
+    sim.run(unfold)?;
+    sim.out.interp_atoms = sim.interp.atoms;
+    Ok(sim.out)
+}
+
+impl Simulator<'_, '_> {
+    fn run(&mut self, unfold: UnfoldMode) -> Result<(), Refusal> {
+        let cut = self.expected(self.cut).ok_or_else(|| {
+            Refusal::new(Code::AIL0208, "the stream at the cut has no known layout", "choose another layer")
+        })?;
+        self.out.values.insert(self.cut, cut);
+        for id in self.out.region.clone() {
+            self.node(id)?;
+        }
+        self.frontier(unfold)
+    }
+
+    fn refuse(&self, code: Code, id: NodeId, reason: impl Into<String>) -> Refusal {
+        let entry = ailurus_analyze::refusal::explain(&format!("{code:?}"));
+        let reason = reason.into();
+        Refusal::new(
+            code,
+            if reason.is_empty() { entry.map_or("", |e| e.title).to_owned() } else { reason },
+            next(code),
+        )
+        .at(self.g, id)
+    }
+
+    /// Axes with patches replaced by clusters; `None` when rows and columns occur apart.
+    fn substitute(&self, axes: &[Axis]) -> Option<Vec<Axis>> {
+        let t = &self.a.trunk.tokens;
+        let out: Vec<Axis> = axes.iter().map(|x| x.replace_run(&t.patches, &self.clusters)).collect();
+        let leftover = out.iter().any(|axis| {
+            let mut found = false;
+            axis.for_each_atom(&mut |x| {
+                found |= self.interp.atoms.descends(x, t.grid.0) || self.interp.atoms.descends(x, t.grid.1);
+            });
+            found
+        });
+        (!leftover).then_some(out)
+    }
+
+    /// What a value must be on fewer tokens.
+    fn expected(&self, v: ValueId) -> Option<Abs> {
+        let old = self.a.interp.get(v)?;
+        let axes = self.substitute(old.axes.as_ref()?)?;
+        let mut new = old.clone();
+        new.axes = Some(axes);
+        Some(new)
+    }
+
+    /// What a node of the region reads.
+    fn read(&self, v: ValueId) -> Option<Abs> {
+        let inside = v == self.cut || self.g.producer(v).is_some_and(|(n, _)| self.set.contains(n));
+        if inside { self.out.values.get(&v).cloned() } else { self.a.interp.get(v).cloned() }
+    }
+
+    fn has_clusters(&self, abs: &Abs) -> bool {
+        abs.axes().iter().any(|x| x.mentions(self.cluster_atom))
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<(), Refusal> {
+        let node = self.g.node(id);
+        let mut inputs: Vec<Option<Abs>> = node.inputs.iter().map(|i| i.and_then(|v| self.read(v))).collect();
+        let touched = inputs.iter().flatten().any(|a| self.has_clusters(a));
+        if !touched {
+            let outcome = self.interp.step(id, node, inputs);
+            return self.store(node, outcome);
+        }
+        // Reading a shape is the one thing that may be done to any layout.
+        if matches!(node.op_type.as_str(), "Shape" | "Size") {
+            let outcome = self.interp.step(id, node, inputs);
+            return self.store(node, outcome);
+        }
+        let first = node.output(0).ok_or_else(|| self.refuse(Code::AIL0208, id, "the node has no output"))?;
+        let Some(old_axes) = self.a.interp.get(first).and_then(|x| x.axes.clone()) else {
+            return Err(self.refuse(
+                Code::AIL0208,
+                id,
+                format!("the shape behind `{}` is not known", node.qualified_op()),
+            ));
+        };
+        if self.substitute(&old_axes).is_none() {
+            return Err(self.refuse(Code::AIL0207, id, "rows and columns of the patch grid are told apart here"));
+        }
+        self.gather_tables(id, node, &mut inputs, &old_axes)?;
+        let outcome = match node.op_type.as_str() {
+            "Reshape" | "Expand" if node.domain.is_empty() => self.reshaped(id, node, &inputs)?,
+            "Split" if node.domain.is_empty() => self.split(id, node, inputs)?,
+            "Slice" if node.domain.is_empty() => self.slice(id, node, inputs)?,
+            _ => self.interp.step(id, node, inputs),
+        };
+        self.check(id, &outcome)?;
+        self.compare(id, node, &outcome)?;
+        self.store(node, outcome)
+    }
+
+    /// Keeps what the node gives; where the replaced axes are known they are the better description.
+    fn store(&mut self, node: &Node, outcome: Outcome) -> Result<(), Refusal> {
+        for (slot, mut abs) in node.outputs.iter().zip(outcome.outputs) {
+            let Some(v) = *slot else { continue };
+            if let Some(e) = self.expected(v)
+                && abs.elements.is_none()
+            {
+                abs.axes = e.axes;
+            }
+            self.out.values.insert(v, abs);
+        }
+        Ok(())
+    }
+
+    /// Every effect along the clusters must be one that does not care which token is which.
+    fn check(&self, id: NodeId, outcome: &Outcome) -> Result<(), Refusal> {
+        for e in &outcome.effects {
+            if !e.axis.mentions(self.cluster_atom) {
+                continue;
+            }
+            let fine = match e.how {
+                How::Contract | How::Normalize => self.probabilities.contains(id),
+                How::Mix => false,
+            };
+            if !fine {
+                let verb = match e.how {
+                    How::Contract => "sums over the tokens",
+                    How::Normalize => "normalises over the tokens",
+                    How::Mix => "reads positions of the tokens",
+                };
+                let op = self.g.node(id).qualified_op();
+                return Err(self.refuse(Code::AIL0207, id, format!("`{op}` {verb}, so it cannot run on merged ones")));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&self, id: NodeId, node: &Node, outcome: &Outcome) -> Result<(), Refusal> {
+        let atoms = &self.interp.atoms;
+        for (slot, got) in node.outputs.iter().zip(&outcome.outputs) {
+            let Some(v) = *slot else { continue };
+            let Some(want) = self.expected(v) else { continue };
+            let same = got.rank() == want.rank()
+                && got.axes().iter().zip(want.axes()).all(|(x, y)| atoms.symbols.equal(&atoms.size(x), &atoms.size(y)));
+            if !same {
+                let show = |a: &Abs| a.axes().iter().map(|x| atoms.show(x)).collect::<Vec<_>>().join(", ");
+                return Err(self.refuse(
+                    Code::AIL0208,
+                    id,
+                    format!(
+                        "on fewer tokens `{}` would give [{}] where [{}] is needed",
+                        node.qualified_op(),
+                        show(got),
+                        show(&want)
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nodes are named by their first output.
+    fn key(&self, id: NodeId) -> String {
+        self.g.node(id).outputs.iter().flatten().next().map(|&v| self.g.name_of(v).to_owned()).unwrap_or_default()
+    }
+}
+
+fn next(code: Code) -> &'static str {
+    match code {
+        Code::AIL0207 => "choose a later --layer, so that this operator lies before the cut",
+        Code::AIL0208 => "choose a later --layer, or simplify the model first (for example with onnxslim)",
+        Code::AIL0209 => "remove this output from the model, or choose a later --layer",
+        _ => "choose a later --layer, so that the table is used before the cut",
+    }
+}
