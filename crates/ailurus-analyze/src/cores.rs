@@ -136,7 +136,7 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                 if sums && both && slot < 2 {
                     return Some((n, slot, transposed));
                 }
-                continue;
+                // Otherwise it mixes heads (talking heads), or ends the search by losing a token axis below.
             }
             if node.op_type == "Softmax" {
                 let rank = interp.get(v)?.rank()?;

@@ -1,6 +1,9 @@
 //! How a stream's axes relate to the operators' `[B, T, C]`.
 
-use ailurus_analyze::{Tokens, axis::Atoms, axis::Axis};
+use ailurus_analyze::{
+    Tokens,
+    axis::{Atoms, Axis, Factor},
+};
 use serde::{Deserialize, Serialize};
 
 /// Order of the axes of a stream.
@@ -26,8 +29,17 @@ impl Layout {
             [b, t, c] if sequence(t) && free(b) && free(c) => Some(Self::BatchTokenChannel),
             [t, b, c] if sequence(t) && free(b) && free(c) => Some(Self::TokenBatchChannel),
             [t, c] if sequence(t) && free(c) => Some(Self::TokenChannel),
-            [t, c] if t.contains_run(&tokens.patches) && free(c) => Some(Self::Flat),
+            [t, c] if batch_first(t, tokens) && free(c) => Some(Self::Flat),
             _ => None,
         }
+    }
+}
+
+/// True for `B·T` with the tokens varying fastest.
+fn batch_first(axis: &Axis, tokens: &Tokens) -> bool {
+    let [run] = &axis.0[..] else { return false };
+    match run.last() {
+        Some(Factor::Cat(inner)) => *inner == tokens.sequence,
+        _ => tokens.sequence.0.len() == 1 && run.ends_with(&tokens.patches),
     }
 }
