@@ -32,6 +32,8 @@ enum Command {
     BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
     Demo(commands::demo::Args),
+    /// Run every test with everything it can need, and list what was skipped
+    Test(commands::test::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,5 +44,6 @@ fn main() -> anyhow::Result<()> {
         Command::BenchIo(args) => commands::bench_io::run(&args),
         Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Test(args) => commands::test::run(&args),
     }
 }

@@ -25,11 +25,7 @@ pub struct Entry {
 
 /// Every code, in order.
 pub fn all() -> Vec<Entry> {
-    let own = TABLE.iter().map(|(code, title, text)| Entry {
-        code: (*code).to_owned(),
-        title,
-        text,
-    });
+    let own = TABLE.iter().map(|(code, title, text)| Entry { code: (*code).to_owned(), title, text });
     let refusals = ailurus_analyze::refusal::ENTRIES.iter().map(|e| Entry {
         code: format!("{:?}", e.code),
         title: e.title,
@@ -42,9 +38,7 @@ pub fn all() -> Vec<Entry> {
 
 /// What this code means; case does not matter.
 pub fn explain(code: &str) -> Option<Entry> {
-    all()
-        .into_iter()
-        .find(|e| e.code.eq_ignore_ascii_case(code.trim()))
+    all().into_iter().find(|e| e.code.eq_ignore_ascii_case(code.trim()))
 }
 
 const TABLE: &[(&str, &str, &str)] = &[
@@ -88,11 +82,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "value defined twice",
         "Every name must have one definition. The model is invalid, or an edit tried to give a name away twice.",
     ),
-    (
-        "AIL0108",
-        "nodes depend on each other in a circle",
-        "No order of execution exists: the model is invalid.",
-    ),
+    ("AIL0108", "nodes depend on each other in a circle", "No order of execution exists: the model is invalid."),
     (
         "AIL0109",
         "name shadowed inside a subgraph",
@@ -154,11 +144,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "operator parameter out of range",
         "A parameter of the clustering is outside its range, for example `--window 0` or `--spatial-mix 2`.",
     ),
-    (
-        "AIL0302",
-        "operator attribute missing",
-        "A node of an ailurus operator lacks an attribute that has no default.",
-    ),
+    ("AIL0302", "operator attribute missing", "A node of an ailurus operator lacks an attribute that has no default."),
     (
         "AIL0303",
         "unknown operator attribute",
@@ -185,11 +171,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "index out of range",
         "The index of an unfold or merge points outside the rows there are. It was not made by the clustering.",
     ),
-    (
-        "AIL0308",
-        "operator input too large",
-        "A tensor is larger than the implementation can address.",
-    ),
+    ("AIL0308", "operator input too large", "A tensor is larger than the implementation can address."),
     (
         "AIL0309",
         "patch grid unknown",
@@ -231,36 +213,16 @@ const TABLE: &[(&str, &str, &str)] = &[
         "ONNX Runtime cannot be loaded",
         "The library was found, but the system refuses to load it: wrong architecture, or a library it needs is missing.",
     ),
-    (
-        "AIL0503",
-        "ONNX Runtime too old",
-        "Version 1.17 or newer is needed.",
-    ),
+    ("AIL0503", "ONNX Runtime too old", "Version 1.17 or newer is needed."),
     (
         "AIL0504",
         "runtime refuses the model",
         "The runtime cannot load the model; its own words follow. When it refuses the original too, the cause lies there.",
     ),
-    (
-        "AIL0505",
-        "runtime failed",
-        "The model was loaded but failed while running; the runtime's own words follow.",
-    ),
-    (
-        "AIL0506",
-        "unknown model input",
-        "A value was given for an input that the model does not have.",
-    ),
-    (
-        "AIL0507",
-        "model input missing",
-        "The model has an input that no value was given for.",
-    ),
-    (
-        "AIL0508",
-        "model input of the wrong type",
-        "A value has another element type than the model declares.",
-    ),
+    ("AIL0505", "runtime failed", "The model was loaded but failed while running; the runtime's own words follow."),
+    ("AIL0506", "unknown model input", "A value was given for an input that the model does not have."),
+    ("AIL0507", "model input missing", "The model has an input that no value was given for."),
+    ("AIL0508", "model input of the wrong type", "A value has another element type than the model declares."),
     (
         "AIL0509",
         "value type not supported",
@@ -276,11 +238,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "file cannot be read or written",
         "Reading or writing a data file failed; the system's reason follows.",
     ),
-    (
-        "AIL0512",
-        "not an npz file",
-        "The file is not the archive of arrays that `numpy.savez` writes.",
-    ),
+    ("AIL0512", "not an npz file", "The file is not the archive of arrays that `numpy.savez` writes."),
     (
         "AIL0513",
         "outputs cannot be compared",
@@ -307,11 +265,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "embedded runtime cannot prepare the model",
         "tract could not work out types or shapes for inputs of this size; its own words follow.",
     ),
-    (
-        "AIL0605",
-        "embedded runtime failed",
-        "tract failed while running the model; its own words follow.",
-    ),
+    ("AIL0605", "embedded runtime failed", "tract failed while running the model; its own words follow."),
     (
         "AIL0606",
         "value type unknown to the embedded runtime",
@@ -325,16 +279,8 @@ const TABLE: &[(&str, &str, &str)] = &[
          places, or differ by more than the tolerance: that of floating point when all tokens are kept, otherwise the one \
          given. Nothing was written.",
     ),
-    (
-        "AIL0702",
-        "plan file cannot be used",
-        "The file is missing, no JSON, or no plan.",
-    ),
-    (
-        "AIL0703",
-        "image cannot be read",
-        "The picture is missing, or neither PNG nor JPEG.",
-    ),
+    ("AIL0702", "plan file cannot be used", "The file is missing, no JSON, or no plan."),
+    ("AIL0703", "image cannot be read", "The picture is missing, or neither PNG nor JPEG."),
     (
         "AIL0704",
         "no inputs for this model",
@@ -346,11 +292,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "folder or file in the way",
         "A folder is missing or read-only, or the disk is full. The output path is as it was before.",
     ),
-    (
-        "AIL0706",
-        "option out of range",
-        "An option has a value outside its range, named in the message.",
-    ),
+    ("AIL0706", "option out of range", "An option has a value outside its range, named in the message."),
 ];
 
 #[cfg(test)]

@@ -81,10 +81,7 @@ pub(crate) struct Loaded {
 /// Prepares a model as it is on the disk.
 pub(crate) fn load_file(runtime: &dyn Runtime, path: &Path) -> Result<Loaded> {
     let session = runtime.load(path.into(), &SessionOptions::default())?;
-    Ok(Loaded {
-        session,
-        _folder: None,
-    })
+    Ok(Loaded { session, _folder: None })
 }
 
 /// Prepares a model that may exist in memory only.
@@ -93,37 +90,21 @@ pub(crate) fn load_file(runtime: &dyn Runtime, path: &Path) -> Result<Loaded> {
 /// a file, are written to a temporary folder inside `folder` (or the system's) first.
 pub(crate) fn load(runtime: &dyn Runtime, model: &Model, folder: Option<&Path>) -> Result<Loaded> {
     let options = SessionOptions::default();
-    let external = model
-        .graph
-        .initializers()
-        .any(|(_, t)| matches!(t.storage, Storage::External { .. }));
+    let external = model.graph.initializers().any(|(_, t)| matches!(t.storage, Storage::External { .. }));
     if !external && model.source_len() <= IN_MEMORY {
         let bytes = model.to_bytes()?;
         let session = runtime.load(bytes.as_slice().into(), &options)?;
-        return Ok(Loaded {
-            session,
-            _folder: None,
-        });
+        return Ok(Loaded { session, _folder: None });
     }
     let place = folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    let temporary = tempfile::Builder::new()
-        .prefix(".ailurus-")
-        .tempdir_in(&place)
-        .map_err(|source| Error::Io {
-            action: "create a temporary folder in",
-            path: place,
-            source,
-        })?;
+    let temporary = tempfile::Builder::new().prefix(".ailurus-").tempdir_in(&place).map_err(|source| Error::Io {
+        action: "create a temporary folder in",
+        path: place,
+        source,
+    })?;
     let path = temporary.path().join("model.onnx");
-    let write = WriteOptions {
-        external_data: ExternalData::Single,
-        sync: false,
-        ..WriteOptions::default()
-    };
+    let write = WriteOptions { external_data: ExternalData::Single, sync: false, ..WriteOptions::default() };
     model.write(&path, &write)?;
     let session = runtime.load(path.as_path().into(), &options)?;
-    Ok(Loaded {
-        session,
-        _folder: Some(temporary),
-    })
+    Ok(Loaded { session, _folder: Some(temporary) })
 }

@@ -158,9 +158,6 @@ impl Text {
             Some((message, next)) => (message, Some(next.to_owned())),
             None => (text, None),
         };
-        Text {
-            message: message.trim_end().to_owned(),
-            next,
-        }
+        Text { message: message.trim_end().to_owned(), next }
     }
 }

@@ -30,10 +30,7 @@ pub struct Normalization {
 impl Default for Normalization {
     /// That of ImageNet.
     fn default() -> Self {
-        Normalization {
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-        }
+        Normalization { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
     }
 }
 
@@ -84,8 +81,7 @@ pub fn make(declared: &[ValueInfo], source: &Source, normal: &Normalization) -> 
             }
             (Source::Image(_), None) => {
                 return Err(Error::Inputs {
-                    reason: "no input looks like a picture (four dimensions, three channels)"
-                        .into(),
+                    reason: "no input looks like a picture (four dimensions, three channels)".into(),
                 });
             }
             _ => other(info, &mut noise)?,
@@ -111,10 +107,7 @@ impl Slot {
     /// Reads an input as a picture: four dimensions, three channels.
     pub fn of(info: &ValueInfo) -> Option<Self> {
         let data_type = info.data_type.unwrap_or(DataType::F32);
-        if !matches!(
-            data_type,
-            DataType::F32 | DataType::F16 | DataType::F64 | DataType::U8
-        ) {
+        if !matches!(data_type, DataType::F32 | DataType::F16 | DataType::F64 | DataType::U8) {
             return None;
         }
         let [b, second, third, last] = info.dims.as_deref()? else {
@@ -124,11 +117,7 @@ impl Slot {
         if !channels_last && second.known().is_some_and(|c| c != 3) {
             return None;
         }
-        let (h, w) = if channels_last {
-            (second, third)
-        } else {
-            (third, last)
-        };
+        let (h, w) = if channels_last { (second, third) } else { (third, last) };
         Some(Slot {
             name: info.name.clone(),
             data_type,
@@ -151,11 +140,7 @@ impl Slot {
     }
 
     fn dims(&self, w: usize, h: usize) -> [usize; 4] {
-        if self.channels_last {
-            [self.batch, h, w, 3]
-        } else {
-            [self.batch, 3, h, w]
-        }
+        if self.channels_last { [self.batch, h, w, 3] } else { [self.batch, 3, h, w] }
     }
 
     /// The picture as the model wants it; bytes are not normalised.
@@ -164,11 +149,7 @@ impl Slot {
         let bytes = self.data_type == DataType::U8;
         let value = |x: usize, y: usize, c: usize| {
             let v = f32::from(picture.get_pixel(x as u32, y as u32)[c]);
-            if bytes {
-                v
-            } else {
-                (v / 255.0 - normal.mean[c]) / normal.std[c]
-            }
+            if bytes { v } else { (v / 255.0 - normal.mean[c]) / normal.std[c] }
         };
         let dims = self.dims(w, h);
         let mut data = Vec::with_capacity(dims.iter().product());
@@ -194,13 +175,8 @@ impl Slot {
 /// # Errors
 /// When it cannot be read or decoded.
 pub fn read(path: &Path) -> Result<RgbImage> {
-    let fail = |reason: String| Error::ImageFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|e| fail(e.to_string()))?;
+    let fail = |reason: String| Error::ImageFile { path: path.to_owned(), reason };
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(|e| fail(e.to_string()))?;
     Ok(reader.decode().map_err(|e| fail(e.to_string()))?.to_rgb8())
 }
 
@@ -211,12 +187,11 @@ pub fn resize(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
 
 /// Inputs that are no picture: noise for numbers with a fraction, zeros for the rest.
 fn other(info: &ValueInfo, noise: &mut Noise) -> Result<Tensor> {
-    let dims: Vec<usize> = info.dims.as_ref().map_or_else(Vec::new, |dims| {
-        dims.iter().map(|d| Dim::known(d).unwrap_or(1)).collect()
-    });
-    let data_type = info.data_type.ok_or_else(|| Error::Inputs {
-        reason: format!("the input `{}` is no tensor of numbers", info.name),
-    })?;
+    let dims: Vec<usize> =
+        info.dims.as_ref().map_or_else(Vec::new, |dims| dims.iter().map(|d| Dim::known(d).unwrap_or(1)).collect());
+    let data_type = info
+        .data_type
+        .ok_or_else(|| Error::Inputs { reason: format!("the input `{}` is no tensor of numbers", info.name) })?;
     Ok(match data_type {
         DataType::F32 | DataType::F16 | DataType::F64 => noise.tensor(&dims)?.cast(data_type),
         _ => Tensor::new(dims.clone(), vec![0f32; dims.iter().product()])?.cast(data_type),
@@ -236,9 +211,7 @@ impl Noise {
 
     /// The sum of twelve uniform numbers has variance one.
     fn normal(&mut self) -> f32 {
-        let sum: f64 = (0..12)
-            .map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64)
-            .sum();
+        let sum: f64 = (0..12).map(|_| (self.next() >> 11) as f64 / (1u64 << 53) as f64).sum();
         (sum - 6.0) as f32
     }
 
@@ -246,13 +219,8 @@ impl Noise {
         let elements = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         let elements = elements
             .filter(|n| *n <= 1 << 30)
-            .ok_or_else(|| Error::Inputs {
-                reason: format!("an input of shape {dims:?} is too large"),
-            })?;
-        Ok(Tensor::new(
-            dims.to_vec(),
-            (0..elements).map(|_| self.normal()).collect::<Vec<f32>>(),
-        )?)
+            .ok_or_else(|| Error::Inputs { reason: format!("an input of shape {dims:?} is too large") })?;
+        Ok(Tensor::new(dims.to_vec(), (0..elements).map(|_| self.normal()).collect::<Vec<f32>>())?)
     }
 }
 
@@ -261,15 +229,8 @@ mod tests {
     use super::*;
 
     fn info(dims: &[Option<usize>], data_type: DataType) -> ValueInfo {
-        let dims = dims
-            .iter()
-            .map(|d| d.map_or(Dim::Unknown, Dim::Known))
-            .collect();
-        ValueInfo {
-            name: "image".into(),
-            data_type: Some(data_type),
-            dims: Some(dims),
-        }
+        let dims = dims.iter().map(|d| d.map_or(Dim::Unknown, Dim::Known)).collect();
+        ValueInfo { name: "image".into(), data_type: Some(data_type), dims: Some(dims) }
     }
 
     #[test]
@@ -277,10 +238,7 @@ mod tests {
         let nchw = Slot::of(&info(&[None, Some(3), Some(32), Some(48)], DataType::F32)).unwrap();
         assert_eq!((nchw.size(None), nchw.channels_last), ((48, 32), false));
         let nhwc = Slot::of(&info(&[Some(2), Some(32), Some(48), Some(3)], DataType::U8)).unwrap();
-        assert_eq!(
-            (nhwc.size(None), nhwc.channels_last, nhwc.batch),
-            ((48, 32), true, 2)
-        );
+        assert_eq!((nhwc.size(None), nhwc.channels_last, nhwc.batch), ((48, 32), true, 2));
         let free = Slot::of(&info(&[None, Some(3), None, None], DataType::F16)).unwrap();
         assert_eq!(free.size(None), (224, 224));
         assert_eq!(free.size(Some((640, 10))), (672, 112));
@@ -293,22 +251,11 @@ mod tests {
     fn pixels_are_normalised_by_channel() {
         let picture = RgbImage::from_pixel(2, 1, image::Rgb([255, 0, 51]));
         let slot = Slot::of(&info(&[Some(1), Some(3), None, None], DataType::F32)).unwrap();
-        let normal = Normalization {
-            mean: [0.5, 0.0, 0.2],
-            std: [0.5, 1.0, 1.0],
-        };
+        let normal = Normalization { mean: [0.5, 0.0, 0.2], std: [0.5, 1.0, 1.0] };
         let tensor = slot.tensor(&picture, &normal).unwrap();
         assert_eq!(tensor.dims(), [1, 3, 1, 2]);
-        let close = tensor
-            .as_f32()
-            .unwrap()
-            .iter()
-            .zip([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
-        assert!(
-            close
-                .into_iter()
-                .all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6)
-        );
+        let close = tensor.as_f32().unwrap().iter().zip([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        assert!(close.into_iter().all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
     }
 
     #[test]
@@ -321,10 +268,7 @@ mod tests {
         let v = inputs[0].1.to_f64();
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         let variance = v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64;
-        assert!(
-            mean.abs() < 0.1 && (variance - 1.0).abs() < 0.1,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 0.1 && (variance - 1.0).abs() < 0.1, "{mean} {variance}");
     }
 
     #[test]

@@ -60,11 +60,7 @@ pub fn emit(
     external_data: ExternalData,
     overwrite_input: bool,
 ) -> Result<WriteReport> {
-    let options = WriteOptions {
-        external_data,
-        overwrite_source: overwrite_input,
-        ..WriteOptions::default()
-    };
+    let options = WriteOptions { external_data, overwrite_source: overwrite_input, ..WriteOptions::default() };
     Ok(model.write(path, &options)?)
 }
 
@@ -72,11 +68,7 @@ pub fn emit(
 ///
 /// # Errors
 /// When any step fails; the output path is as it was then.
-pub fn rewrite_file(
-    input: impl AsRef<Path>,
-    output: impl AsRef<Path>,
-    options: &Options,
-) -> Result<Summary> {
+pub fn rewrite_file(input: impl AsRef<Path>, output: impl AsRef<Path>, options: &Options) -> Result<Summary> {
     Rewriter::new(*options).run(input, output)
 }
 
@@ -173,23 +165,12 @@ impl<'a> Rewriter<'a> {
             self.begin(Stage::Verify);
             let begun = Instant::now();
             let folder = (!self.dry_run).then(|| parent(output));
-            summary.check = Some(check.run(
-                &model,
-                &rewritten,
-                &plan,
-                self.options.emit,
-                folder.as_deref(),
-            )?);
+            summary.check = Some(check.run(&model, &rewritten, &plan, self.options.emit, folder.as_deref())?);
             paused = begun.elapsed();
         }
         if !self.dry_run {
             self.begin(Stage::Emit);
-            let report = emit(
-                &rewritten,
-                output,
-                self.options.external_data,
-                self.options.overwrite_input,
-            )?;
+            let report = emit(&rewritten, output, self.options.external_data, self.options.overwrite_input)?;
             summary.output = Some(report.into());
         }
         summary.seconds = start.elapsed().saturating_sub(paused).as_secs_f64();
@@ -208,13 +189,9 @@ impl<'a> Rewriter<'a> {
 
     /// Refuses early what writing would refuse after all the work.
     fn preflight(&self, input: &Path, output: &Path) -> Result<()> {
-        let same =
-            matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        let same = matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same && !self.options.overwrite_input {
-            return Err(ailurus_onnx::Error::SameFile {
-                path: output.to_owned(),
-            }
-            .into());
+            return Err(ailurus_onnx::Error::SameFile { path: output.to_owned() }.into());
         }
         let folder = parent(output);
         let trouble = match std::fs::metadata(&folder) {
@@ -222,11 +199,7 @@ impl<'a> Rewriter<'a> {
             Ok(_) => std::io::Error::other("it is no folder"),
             Err(error) => error,
         };
-        Err(Error::Io {
-            action: "write to the folder",
-            path: folder,
-            source: trouble,
-        })
+        Err(Error::Io { action: "write to the folder", path: folder, source: trouble })
     }
 
     fn begin(&self, stage: Stage) {

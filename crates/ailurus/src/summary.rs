@@ -83,11 +83,7 @@ pub struct OutputSummary {
 
 impl From<WriteReport> for OutputSummary {
     fn from(report: WriteReport) -> Self {
-        OutputSummary {
-            path: report.path,
-            bytes: report.bytes,
-            data_files: report.data_files,
-        }
+        OutputSummary { path: report.path, bytes: report.bytes, data_files: report.data_files }
     }
 }
 
@@ -118,11 +114,7 @@ impl Summary {
             emit,
             flops: plan.flops,
             promise: plan.promise(),
-            unfolds: plan
-                .unfolds
-                .iter()
-                .map(|u| (u.value.clone(), u.mode))
-                .collect(),
+            unfolds: plan.unfolds.iter().map(|u| (u.value.clone(), u.mode)).collect(),
             operands: plan.operands.len(),
             gathers: plan.gathers.len(),
             reroutes: plan.reroutes.len(),

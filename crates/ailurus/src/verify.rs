@@ -84,9 +84,7 @@ impl Check {
         } else {
             engine::load(&*runtime, rewritten, folder)?
         };
-        let exact = self
-            .tolerance
-            .or_else(|| keeps_everything(plan).then(|| float_tolerance(plan)));
+        let exact = self.tolerance.or_else(|| keeps_everything(plan).then(|| float_tolerance(plan)));
         self.compare(&*runtime, &base, &other, exact)
     }
 
@@ -101,13 +99,7 @@ impl Check {
         self.compare(&*runtime, &base, &other, self.tolerance)
     }
 
-    fn compare(
-        &self,
-        runtime: &dyn Runtime,
-        base: &Loaded,
-        other: &Loaded,
-        tolerance: Option<f64>,
-    ) -> Result<Verdict> {
+    fn compare(&self, runtime: &dyn Runtime, base: &Loaded, other: &Loaded, tolerance: Option<f64>) -> Result<Verdict> {
         let inputs = inputs::make(base.session.inputs(), &self.source, &self.normalization)?;
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
         let mut verdict = Verdict {
@@ -140,10 +132,7 @@ impl Check {
 impl Verdict {
     /// What is wrong, if anything is.
     fn fault(&self) -> Option<String> {
-        let tolerance = Tolerance {
-            relative_l2: self.tolerance.unwrap_or(f64::INFINITY),
-            max_abs: f64::INFINITY,
-        };
+        let tolerance = Tolerance { relative_l2: self.tolerance.unwrap_or(f64::INFINITY), max_abs: f64::INFINITY };
         let bad = self.outputs.iter().find(|d| !d.is_within(tolerance))?;
         Some(if bad.nan_mismatches > 0 {
             format!(
@@ -160,10 +149,7 @@ impl Verdict {
 }
 
 fn failed(reason: String, verdict: Verdict) -> Error {
-    Error::Verification {
-        reason,
-        verdict: Box::new(verdict),
-    }
+    Error::Verification { reason, verdict: Box::new(verdict) }
 }
 
 /// True when every patch stays a cluster of its own.
@@ -177,11 +163,7 @@ fn keeps_everything(plan: &Plan) -> bool {
 
 /// What rounding alone may do: runtimes fuse the two graphs differently.
 fn float_tolerance(plan: &Plan) -> f64 {
-    if DataType::from_onnx(plan.cut.dtype) == DataType::F16 {
-        3e-2
-    } else {
-        1e-3
-    }
+    if DataType::from_onnx(plan.cut.dtype) == DataType::F16 { 3e-2 } else { 1e-3 }
 }
 
 /// Maps of class scores have their classes on axis 1.

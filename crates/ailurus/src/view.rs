@@ -65,19 +65,13 @@ pub fn clusters(
     let inputs = inputs::make(loaded.session.inputs(), &source, normalization)?;
     let picture = loaded.session.inputs().iter().find_map(Slot::of);
     let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let aspect = picture
-        .and_then(|slot| inputs.iter().find(|(n, _)| *n == slot.name))
-        .map(|(_, t)| match *t.dims() {
-            [_, h, w, 3] | [_, 3, h, w] => h as f64 / w.max(1) as f64,
-            _ => 1.0,
-        });
+    let aspect = picture.and_then(|slot| inputs.iter().find(|(n, _)| *n == slot.name)).map(|(_, t)| match *t.dims() {
+        [_, h, w, 3] | [_, 3, h, w] => h as f64 / w.max(1) as f64,
+        _ => 1.0,
+    });
     let outputs = loaded.session.run(&inputs)?;
-    let index = outputs
-        .first()
-        .and_then(|(_, t)| Some((t.dims().to_vec(), t.as_i32()?)));
-    let wrong = |reason: &str| Error::Inputs {
-        reason: reason.to_owned(),
-    };
+    let index = outputs.first().and_then(|(_, t)| Some((t.dims().to_vec(), t.as_i32()?)));
+    let wrong = |reason: &str| Error::Inputs { reason: reason.to_owned() };
     let Some((dims, rows)) = index else {
         return Err(wrong("the clustering gave no index"));
     };
@@ -93,23 +87,14 @@ pub fn clusters(
         .or_else(|| grid(patches.len(), aspect.unwrap_or(1.0)))
         .filter(|(h, w)| h * w == patches.len())
         .ok_or_else(|| wrong("the grid of patches does not follow from the size of the input"))?;
-    Ok(Clusters {
-        rows: h,
-        columns: w,
-        of_patch: patches.iter().map(|r| *r as u32).collect(),
-        runtime: runtime.name(),
-    })
+    Ok(Clusters { rows: h, columns: w, of_patch: patches.iter().map(|r| *r as u32).collect(), runtime: runtime.name() })
 }
 
 /// The part of the rewritten model that ends with the clustering.
 fn head(model: &Model, plan: &Plan) -> Result<Model> {
     let rewritten = pipeline::rewrite(model, plan, Emit::Function)?;
     let mut edit = GraphEdit::new(rewritten);
-    let index = edit
-        .graph()
-        .nodes()
-        .find(|(_, n)| n.op_type == "AilurusDensityPeaks")
-        .and_then(|(_, n)| n.output(0));
+    let index = edit.graph().nodes().find(|(_, n)| n.op_type == "AilurusDensityPeaks").and_then(|(_, n)| n.output(0));
     let Some(index) = index else {
         return Err(ailurus_rewrite::Error::Plan("it does not cluster anything".into()).into());
     };
@@ -159,11 +144,7 @@ pub fn draw(picture: &RgbImage, clusters: &Clusters) -> RgbImage {
 /// # Errors
 /// When it cannot be written; the path is as it was then.
 pub fn save(picture: &RgbImage, path: &Path) -> Result<()> {
-    let io = |source: std::io::Error| Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source: std::io::Error| Error::Io { action: "write", path: path.to_owned(), source };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ailurus-");
     // Temporary files are private by default; this one is to become an ordinary file.
@@ -171,9 +152,7 @@ pub fn save(picture: &RgbImage, path: &Path) -> Result<()> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(pipeline::parent(path)).map_err(io)?;
     let encoder = image::codecs::png::PngEncoder::new(std::io::BufWriter::new(file.as_file_mut()));
-    picture
-        .write_with_encoder(encoder)
-        .map_err(|e| io(std::io::Error::other(e)))?;
+    picture.write_with_encoder(encoder).map_err(|e| io(std::io::Error::other(e)))?;
     file.persist(path).map_err(|e| io(e.error))?;
     Ok(())
 }
@@ -208,28 +187,13 @@ mod tests {
 
     #[test]
     fn borders_and_tints() {
-        let clusters = Clusters {
-            rows: 1,
-            columns: 3,
-            of_patch: vec![0, 0, 1],
-            runtime: String::new(),
-        };
+        let clusters = Clusters { rows: 1, columns: 3, of_patch: vec![0, 0, 1], runtime: String::new() };
         assert_eq!(clusters.count(), 2);
         let black = RgbImage::new(3, 1);
         let drawn = draw(&black, &clusters);
         assert_eq!(drawn.dimensions(), (192, 64));
-        let bright = |x: u32| {
-            drawn
-                .get_pixel(x, 32)
-                .0
-                .iter()
-                .map(|c| u32::from(*c))
-                .sum::<u32>()
-        };
-        assert!(
-            bright(127) > 600 && bright(128) > 600,
-            "the border between two clusters"
-        );
+        let bright = |x: u32| drawn.get_pixel(x, 32).0.iter().map(|c| u32::from(*c)).sum::<u32>();
+        assert!(bright(127) > 600 && bright(128) > 600, "the border between two clusters");
         assert!(bright(64) < 300, "none within a cluster");
         assert!(bright(30) > 0, "a merged region has a tint");
         assert_eq!(bright(160), 0, "a patch of its own has none");

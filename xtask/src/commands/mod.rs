@@ -4,4 +4,5 @@ pub(crate) mod bench_io;
 pub(crate) mod demo;
 pub(crate) mod generate_vit;
 pub(crate) mod models;
+pub(crate) mod test;
 pub(crate) mod wheels;

@@ -6,12 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Make ONNX vision transformers faster by merging tokens
 #[derive(Debug, Parser)]
-#[command(
-    name = "ailurus",
-    version,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "ailurus", version, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -284,11 +279,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn positive(text: &str) -> Result<f64, String> {
     let value: f64 = number(text)?;
-    if value >= 0.0 {
-        Ok(value)
-    } else {
-        Err("it must not be negative".into())
-    }
+    if value >= 0.0 { Ok(value) } else { Err("it must not be negative".into()) }
 }
 
 fn triple(text: &str) -> Result<[f32; 3], String> {
@@ -313,16 +304,8 @@ mod tests {
     #[test]
     fn values() {
         assert_eq!(share("0.5"), Ok(0.5));
-        assert!(
-            ["0", "1.1", "NaN", "-1", "x", "inf"]
-                .iter()
-                .all(|t| share(t).is_err())
-        );
+        assert!(["0", "1.1", "NaN", "-1", "x", "inf"].iter().all(|t| share(t).is_err()));
         assert_eq!(triple("0.5, 0.5,1"), Ok([0.5, 0.5, 1.0]));
-        assert!(
-            ["1,2", "1,2,3,4", "a,b,c", "NaN,1,1"]
-                .iter()
-                .all(|t| triple(t).is_err())
-        );
+        assert!(["1,2", "1,2,3,4", "a,b,c", "NaN,1,1"].iter().all(|t| triple(t).is_err()));
     }
 }

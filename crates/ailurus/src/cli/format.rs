@@ -54,9 +54,7 @@ pub fn tokens(t: &TokenSummary) -> String {
         }
         (None, ailurus_rewrite::options::Keep::Tokens(m)) => sequence(t.prefix, Some(m), t.suffix),
     };
-    let grid = t
-        .grid
-        .map_or_else(String::new, |(h, w)| format!(" (grid {h} x {w})"));
+    let grid = t.grid.map_or_else(String::new, |(h, w)| format!(" (grid {h} x {w})"));
     format!("{before}{grid} -> {after}")
 }
 
@@ -66,15 +64,7 @@ pub fn summary(s: &Summary) -> String {
     let target = output.map_or_else(|| "(dry run)".to_owned(), |o| o.path.display().to_string());
     let mut out = format!("{} -> {target}\n", s.input.display());
     let mut line = |name: &str, text: String| out += &format!("  {name:<8} {text}\n");
-    line(
-        "blocks",
-        format!(
-            "{}; {} on all tokens, {} on clusters",
-            s.blocks,
-            s.layer,
-            s.blocks - s.layer
-        ),
-    );
+    line("blocks", format!("{}; {} on all tokens, {} on clusters", s.blocks, s.layer, s.blocks - s.layer));
     line("cut", format!("`{}`", s.cut));
     line("tokens", tokens(&s.tokens));
     line(
@@ -85,37 +75,17 @@ pub fn summary(s: &Summary) -> String {
         },
     );
     for mode in [UnfoldMode::Residual, UnfoldMode::Copy] {
-        let names: Vec<String> = s
-            .unfolds
-            .iter()
-            .filter(|u| u.1 == mode)
-            .map(|u| u.0.clone())
-            .collect();
+        let names: Vec<String> = s.unfolds.iter().filter(|u| u.1 == mode).map(|u| u.0.clone()).collect();
         if !names.is_empty() {
-            let how = if mode == UnfoldMode::Residual {
-                "residual"
-            } else {
-                "copy"
-            };
+            let how = if mode == UnfoldMode::Residual { "residual" } else { "copy" };
             line("unfold", format!("{}, {how}", list(&names)));
         }
     }
     line(
         "edits",
-        format!(
-            "{} shape operands, {} tables gathered, {} shapes rerouted",
-            s.operands, s.gathers, s.reroutes
-        ),
+        format!("{} shape operands, {} tables gathered, {} shapes rerouted", s.operands, s.gathers, s.reroutes),
     );
-    line(
-        "work",
-        format!(
-            "{} -> {}, a promise of {:.2}x",
-            flops(s.flops.before),
-            flops(s.flops.after),
-            s.promise
-        ),
-    );
+    line("work", format!("{} -> {}, a promise of {:.2}x", flops(s.flops.before), flops(s.flops.after), s.promise));
     for note in &s.notes {
         line("note", note.clone());
     }
@@ -125,10 +95,7 @@ pub fn summary(s: &Summary) -> String {
             Emit::Inline => "standard operators only",
             Emit::Custom => "operators without bodies",
         };
-        line(
-            "output",
-            format!("{}, {emit}, {:.2} s", bytes(o.bytes), s.seconds),
-        );
+        line("output", format!("{}, {emit}, {:.2} s", bytes(o.bytes), s.seconds));
         for (path, size) in &o.data_files {
             line("", format!("{} {}", path.display(), bytes(*size)));
         }
@@ -144,9 +111,8 @@ pub fn verdict(v: &Verdict) -> String {
     let mut out = format!("  {:<8} {} on {}\n", "check", v.runtime, v.source);
     for d in &v.outputs {
         let shape: Vec<String> = d.dims.iter().map(usize::to_string).collect();
-        let labels = d.label_agreement.map_or_else(String::new, |share| {
-            format!(", labels equal {:.1} %", share * 100.0)
-        });
+        let labels =
+            d.label_agreement.map_or_else(String::new, |share| format!(", labels equal {:.1} %", share * 100.0));
         out += &format!(
             "  {:<8} `{}` [{}]: max abs {:.2e}, relative L2 {:.2e}, cosine {:.6}{labels}\n",
             "",

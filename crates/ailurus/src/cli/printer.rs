@@ -23,23 +23,16 @@ impl Printer {
         let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         let terminal = io::stderr().is_terminal();
         let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-        Printer {
-            terminal: terminal && !dumb,
-            colour: terminal && !dumb && !set("NO_COLOR"),
-        }
+        Printer { terminal: terminal && !dumb, colour: terminal && !dumb && !set("NO_COLOR") }
     }
 
     /// A result. A reader that went away is no fault.
     pub fn result(&self, text: &str) -> io::Result<()> {
         self.clear();
         let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| {
-            if text.ends_with('\n') {
-                Ok(())
-            } else {
-                out.write_all(b"\n")
-            }
-        });
+        let written = out
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
         match written.and_then(|()| out.flush()) {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
@@ -74,9 +67,8 @@ impl Printer {
             (false, _) => GraphicalTheme::none(),
         };
         let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-        let handler = GraphicalReportHandler::new_themed(theme)
-            .with_links(false)
-            .with_width(columns.unwrap_or(WIDTH).max(40));
+        let handler =
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(columns.unwrap_or(WIDTH).max(40));
         let mut text = String::new();
         if handler.render_report(&mut text, failure).is_err() {
             text = failure.to_string();

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use super::Outcome;
 use super::args::{
-    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldFlag,
-    VerifyArgs,
+    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldFlag, VerifyArgs,
 };
 use super::failure::Failure;
 use crate::inputs::{Normalization, Source};
@@ -63,14 +62,7 @@ impl Tuning {
 
 impl RunArgs {
     fn is_default(&self) -> bool {
-        matches!(
-            self,
-            RunArgs {
-                runtime: None,
-                mean: None,
-                std: None
-            }
-        )
+        matches!(self, RunArgs { runtime: None, mean: None, std: None })
     }
 
     /// What runs the models.
@@ -89,10 +81,7 @@ impl RunArgs {
         if std.contains(&0.0) {
             return Err(Failure::Usage("--std must not hold a zero".into()));
         }
-        Ok(Normalization {
-            mean: self.mean.unwrap_or(default.mean),
-            std,
-        })
+        Ok(Normalization { mean: self.mean.unwrap_or(default.mean), std })
     }
 
     fn check(&self, image: Option<&Path>, tolerance: Option<f64>) -> Outcome<Check> {
@@ -120,21 +109,13 @@ impl RewriteArgs {
     /// What was asked for.
     pub fn resolve(&self) -> Outcome<Rewrite> {
         if self.plan.is_some() && !self.tuning.is_default() {
-            return Err(Failure::Usage(
-                "a plan already says how tokens are merged: give --plan alone".into(),
-            ));
+            return Err(Failure::Usage("a plan already says how tokens are merged: give --plan alone".into()));
         }
         if self.check.is_none() && !self.run.is_default() {
-            return Err(Failure::Usage(
-                "--runtime, --mean and --std belong to --check".into(),
-            ));
+            return Err(Failure::Usage("--runtime, --mean and --std belong to --check".into()));
         }
         let plan = self.plan.as_deref().map(read_plan).transpose()?;
-        let layer = plan
-            .as_ref()
-            .map(|p| p.layer)
-            .or(self.layer)
-            .unwrap_or_default();
+        let layer = plan.as_ref().map(|p| p.layer).or(self.layer).unwrap_or_default();
         let options = self
             .tuning
             .options(layer)?
@@ -154,11 +135,7 @@ impl RewriteArgs {
             Some(image) => Some(self.run.check(image.as_deref(), self.tolerance)?),
             None => None,
         };
-        Ok(Rewrite {
-            options,
-            plan,
-            check,
-        })
+        Ok(Rewrite { options, plan, check })
     }
 }
 
@@ -170,10 +147,7 @@ impl VerifyArgs {
 }
 
 fn read_plan(path: &Path) -> Outcome<Plan> {
-    let fail = |reason: String| Error::PlanFile {
-        path: path.to_owned(),
-        reason,
-    };
+    let fail = |reason: String| Error::PlanFile { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
     Ok(serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?)
 }

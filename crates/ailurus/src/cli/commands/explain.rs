@@ -17,20 +17,12 @@ pub fn run(args: &ExplainArgs, printer: &Printer) -> Outcome {
             printer.result(&codes::all().into_iter().map(line).collect::<String>())?;
         }
         Some(code) => {
-            let entry = codes::explain(code).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "there is no code {code}; `ailurus explain` lists them all"
-                ))
-            })?;
+            let entry = codes::explain(code)
+                .ok_or_else(|| Failure::Usage(format!("there is no code {code}; `ailurus explain` lists them all")))?;
             if args.json {
                 printer.json(&entry)?;
             } else {
-                printer.result(&format!(
-                    "{}: {}\n\n{}\n",
-                    entry.code,
-                    entry.title,
-                    wrap(entry.text)
-                ))?;
+                printer.result(&format!("{}: {}\n\n{}\n", entry.code, entry.title, wrap(entry.text)))?;
             }
         }
     }
@@ -40,9 +32,7 @@ pub fn run(args: &ExplainArgs, printer: &Printer) -> Outcome {
 fn wrap(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let last = lines
-            .last_mut()
-            .filter(|l| l.is_empty() || l.len() + 1 + word.len() <= WIDTH);
+        let last = lines.last_mut().filter(|l| l.is_empty() || l.len() + 1 + word.len() <= WIDTH);
         match last {
             Some(line) if line.is_empty() => line.push_str(word),
             Some(line) => {
@@ -64,11 +54,7 @@ mod tests {
         let text = "word ".repeat(40);
         let wrapped = wrap(&text);
         assert_eq!(wrapped.split_whitespace().count(), 40);
-        assert!(
-            wrapped
-                .lines()
-                .all(|l| l.len() <= WIDTH && l.len() > 40 || l.ends_with("word"))
-        );
+        assert!(wrapped.lines().all(|l| l.len() <= WIDTH && l.len() > 40 || l.ends_with("word")));
         assert_eq!(wrapped.lines().count(), 3);
     }
 }

@@ -25,18 +25,13 @@ struct Inspection<'a> {
 
 pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
     if args.layer.is_none() && !args.tuning.is_default() {
-        return Err(Failure::Usage(
-            "how tokens are merged matters only with --layer".into(),
-        ));
+        return Err(Failure::Usage("how tokens are merged matters only with --layer".into()));
     }
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model)?;
     let plan = match args.layer {
-        Some(layer) => Some(pipeline::plan(
-            &analysis,
-            &args.tuning.options(layer)?.rewrite,
-        )?),
+        Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer)?.rewrite)?),
         None => None,
     };
     let header = &model.header;
@@ -44,9 +39,7 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
         model: &args.input,
         bytes: model.source_len(),
         ir_version: header.ir_version,
-        producer: format!("{} {}", header.producer_name, header.producer_version)
-            .trim()
-            .to_owned(),
+        producer: format!("{} {}", header.producer_name, header.producer_version).trim().to_owned(),
         report: analysis.report(),
         plan,
     };
@@ -62,26 +55,10 @@ fn text(i: &Inspection) -> String {
     let (r, t) = (&i.report, &i.report.tokens);
     let mut out = format!("{}\n", i.model.display());
     let mut line = |name: &str, text: String| out += &format!("  {name:<9} {text}\n");
-    let by = if i.producer.is_empty() {
-        String::new()
-    } else {
-        format!(", by {}", i.producer)
-    };
-    line(
-        "model",
-        format!(
-            "{}, {} nodes, opset {}, IR {}{by}",
-            format::bytes(i.bytes),
-            r.nodes,
-            r.opset,
-            i.ir_version
-        ),
-    );
+    let by = if i.producer.is_empty() { String::new() } else { format!(", by {}", i.producer) };
+    line("model", format!("{}, {} nodes, opset {}, IR {}{by}", format::bytes(i.bytes), r.nodes, r.opset, i.ir_version));
     let number = |n: Option<usize>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-    line(
-        "grid",
-        format!("{} x {}", number(t.grid_h), number(t.grid_w)),
-    );
+    line("grid", format!("{} x {}", number(t.grid_h), number(t.grid_w)));
     line(
         "tokens",
         format!(
@@ -114,13 +91,7 @@ fn text(i: &Inspection) -> String {
 fn blocks(r: &Report, plan: Option<&Plan>) -> String {
     let mut table = Table::new(&["block", "work", "stream behind it", "attention", "runs on"]);
     for b in &r.blocks {
-        let runs = plan.map_or("", |p| {
-            if b.index <= p.layer {
-                "all tokens"
-            } else {
-                "clusters"
-            }
-        });
+        let runs = plan.map_or("", |p| if b.index <= p.layer { "all tokens" } else { "clusters" });
         table.row(vec![
             b.index.to_string(),
             format::flops(b.flops),
@@ -130,11 +101,7 @@ fn blocks(r: &Report, plan: Option<&Plan>) -> String {
         ]);
     }
     let text = table.render("  ");
-    if plan.is_some() {
-        text
-    } else {
-        text.replace("  runs on", "")
-    }
+    if plan.is_some() { text } else { text.replace("  runs on", "") }
 }
 
 fn cut(p: &Plan) -> String {
@@ -148,8 +115,7 @@ fn cut(p: &Plan) -> String {
             "{} tokens -> {} rows ({} clusters)",
             show(t.sequence()),
             show(t.rows()),
-            t.clusters
-                .map_or_else(|| "a share of the patches as".to_owned(), |c| c.to_string())
+            t.clusters.map_or_else(|| "a share of the patches as".to_owned(), |c| c.to_string())
         ),
     );
     line(

@@ -17,9 +17,7 @@ pub fn run(args: &RewriteArgs, printer: &Printer) -> Outcome {
             Stage::Emit => "writing",
         });
     };
-    let mut rewriter = Rewriter::new(wanted.options)
-        .dry_run(args.dry_run)
-        .observe(&observer);
+    let mut rewriter = Rewriter::new(wanted.options).dry_run(args.dry_run).observe(&observer);
     if let Some(plan) = wanted.plan {
         rewriter = rewriter.replay(plan);
     }

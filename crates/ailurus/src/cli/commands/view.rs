@@ -22,13 +22,7 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
     let plan = pipeline::plan(&analysis, &options.rewrite)?;
     let picture = inputs::read(&args.image)?;
     printer.progress("running the first blocks");
-    let clusters = view::clusters(
-        &model,
-        &plan,
-        &args.image,
-        &normalization,
-        args.run.engine(),
-    )?;
+    let clusters = view::clusters(&model, &plan, &args.image, &normalization, args.run.engine())?;
     view::save(&view::draw(&picture, &clusters), &args.output)?;
     printer.result(&format!(
         "{}: {} patches ({} x {}) in {} clusters behind block {}, computed by {}\n",

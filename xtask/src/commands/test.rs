@@ -1,0 +1,87 @@
+//! `cargo xtask test`: every test, with everything it can need.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{python, workspace};
+
+/// Options of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Arguments for `cargo test`, such as `-p ailurus` or a test's name
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    cargo: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace::root()).arg("test");
+    if args.cargo.is_empty() {
+        // One failing crate must not hide what the others have to say.
+        command.args(["--workspace", "--no-fail-fast"]);
+    }
+    command.args(&args.cargo);
+    match python::ensure_ready(false) {
+        Ok(interpreter) => {
+            if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+                command.env("ORT_DYLIB_PATH", python::onnxruntime_library(&interpreter)?);
+            }
+            command.env("AILURUS_PYTHON", interpreter);
+            // What is there has to be used: a test that still skips for want of it is a fault.
+            command.env("AILURUS_NO_SKIP", needs()).env("AILURUS_REQUIRE_RUNTIMES", "1");
+        }
+        Err(error) if strict() => {
+            return Err(error.context("the pinned packages are needed (AILURUS_REQUIRE_RUNTIMES)"));
+        }
+        Err(error) => eprintln!("warning: tests that need ONNX Runtime or Python will be skipped: {error:#}"),
+    }
+    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let (passed, skipped) = watch(command)?;
+    if !skipped.is_empty() {
+        eprintln!("\nskipped:");
+        skipped.iter().for_each(|line| eprintln!("  {line}"));
+    }
+    ensure!(passed, "tests failed");
+    // Everything but the zoo of models can be fetched.
+    if strict() && skipped.iter().any(|line| !line.contains("zoo")) {
+        bail!("tests were skipped although what they need can be fetched");
+    }
+    Ok(())
+}
+
+/// True when everything that can be fetched has to be there.
+fn strict() -> bool {
+    std::env::var_os("AILURUS_REQUIRE_RUNTIMES").is_some_and(|v| v == "1")
+}
+
+/// The needs that are met now, and those the caller named.
+fn needs() -> String {
+    match std::env::var("AILURUS_NO_SKIP") {
+        Ok(more) if !more.is_empty() => format!("onnxruntime,python,{more}"),
+        _ => "onnxruntime,python".into(),
+    }
+}
+
+/// Runs a command; passes its errors on and picks out what tests say they skipped.
+fn watch(mut command: Command) -> Result<(bool, BTreeSet<String>)> {
+    let mut child =
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().with_context(|| format!("starting {command:?}"))?;
+    let stderr = child.stderr.take().context("stderr is piped")?;
+    let mut skipped = BTreeSet::new();
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        std::io::stderr().write_all(&line)?;
+        let text = String::from_utf8_lossy(&line);
+        if let Some(at) = text.find("SKIPPED") {
+            skipped.insert(text[at + "SKIPPED".len()..].trim_matches([':', ' ', '\n']).to_owned());
+        }
+        line.clear();
+    }
+    Ok((child.wait()?.success(), skipped))
+}
