@@ -104,10 +104,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     let mut methods = methods(files.python.is_some());
-    for round in 0..args.rounds {
-        for turn in 0..methods.len() {
-            // another order in every round
-            let index = (turn + round) % methods.len();
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    for _ in 0..args.rounds {
+        // another order in every round: what runs before leaves its traces in the caches
+        let mut order: Vec<usize> = (0..methods.len()).collect();
+        for last in (1..order.len()).rev() {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            order.swap(last, (random >> 32) as usize % (last + 1));
+        }
+        for index in order {
             measure(&mut methods[index], &files)?;
         }
     }
