@@ -155,7 +155,7 @@ pub enum Error {
         folder: PathBuf,
     },
     /// The file would exceed what protobuf can hold.
-    #[error("`{}` would hold {bytes} bytes in one protobuf message, more than the 2 GB any runtime loads", path.display())]
+    #[error("`{}` would hold {bytes} bytes in one protobuf message, more than the 2 GB any runtime loads; keep its weights in external data", path.display())]
     TooLarge {
         /// Output file.
         path: PathBuf,
