@@ -12,6 +12,7 @@ pub mod options;
 pub mod plan;
 mod planner;
 pub mod prepare;
+mod proportional;
 mod simulate;
 
 pub use apply::apply;

@@ -94,6 +94,8 @@ pub struct Options {
     pub neighbors: usize,
     /// Patches each patch looks at.
     pub window: usize,
+    /// Add the logarithm of cluster sizes to attention scores.
+    pub proportional: bool,
     /// Weight of feature distance against spatial rank.
     pub spatial_mix: f32,
 }
@@ -107,6 +109,7 @@ impl Options {
             metric: Metric::default(),
             unfold: UnfoldMode::default(),
             neighbors: ailurus_ops::DensityPeaks::NEIGHBORS,
+            proportional: false,
             window: ailurus_ops::DensityPeaks::WINDOW,
             spatial_mix: ailurus_ops::DensityPeaks::SPATIAL_MIX,
         }

@@ -32,6 +32,9 @@ pub struct Plan {
     pub operands: Vec<OperandEdit>,
     /// Tables and masks to gather by representative token.
     pub gathers: Vec<GatherEdit>,
+    /// Attentions whose scores take cluster sizes into account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proportional: Vec<ProportionalEdit>,
     /// Where the full grid is made again.
     pub unfolds: Vec<UnfoldEdit>,
     /// Shapes read inside the region that users behind it take for those of the full grid.
@@ -230,6 +233,37 @@ pub struct GatherEdit {
     pub per_image: bool,
     /// Rank of the table.
     pub rank: usize,
+}
+
+/// An attention whose scores take cluster sizes into account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProportionalEdit {
+    /// The softmax, or the fused attention.
+    pub node: String,
+    /// Input position.
+    pub input: usize,
+    /// What that input is.
+    pub form: ScoreForm,
+}
+
+/// How scores appear in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreForm {
+    /// Scores of their own, in front of a softmax.
+    Scores {
+        /// number of axes
+        rank: usize,
+        /// axis that counts keys
+        keys: usize,
+        /// heads folded into the first axis together with the batch; 1 when heads have an axis of their own or the batch is 1
+        heads: usize,
+    },
+    /// Inside a fused operator: its mask or bias input.
+    Mask {
+        /// the mask there now is boolean
+        boolean: bool,
+    },
 }
 
 /// A value to unfold for its users behind the region.

@@ -6,6 +6,7 @@ use crate::{
     metric,
     options::{Metric, Options},
     plan::{ClusterPlan, Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
+    proportional,
     simulate::{Simulation, simulate},
 };
 use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, flops};
@@ -76,6 +77,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let name = |v: ValueId| g.name_of(v).to_owned();
     let region =
         sim.region.iter().filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v))).collect();
+    let proportional = if options.proportional { proportional::edits(a, options.layer, &sim)? } else { Vec::new() };
     let flops = count(a, &sim, &metric, options, clusters);
     Ok(Plan {
         format: FORMAT,
@@ -96,6 +98,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         shapes: shapes(a, &sim),
         operands: sim.operands,
         gathers: sim.gathers,
+        proportional,
         unfolds: sim.unfolds,
         reroutes: sim.reroutes,
         flops,

@@ -76,6 +76,12 @@ impl Build {
         Ok(self.edit.add_initializer(Tensor::from_i64(name, &[], &[n]))?)
     }
 
+    /// A constant number in the element type of the model.
+    pub fn float(&mut self, dtype: DataType, value: f32) -> Result<ValueId, Error> {
+        let name = self.name("number");
+        Ok(self.edit.add_initializer(floats(name, dtype, &[], &[value]))?)
+    }
+
     pub fn transpose(
         &mut self,
         what: &str,
@@ -216,4 +222,13 @@ impl StreamShape {
     pub fn rows(&self, dtype: DataType) -> TensorType {
         TensorType { dtype, shape: Some(self.dims()[..2].to_vec()) }
     }
+}
+
+/// A constant in the element type of the model.
+pub fn floats(name: String, dtype: DataType, dims: &[i64], data: &[f32]) -> Tensor {
+    if dtype != DataType::F16 {
+        return Tensor::from_f32(name, dims, data);
+    }
+    let bytes: Vec<u8> = data.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
+    Tensor { name, dtype, dims: dims.to_vec(), storage: ailurus_onnx::Storage::Memory(bytes.into()) }
 }

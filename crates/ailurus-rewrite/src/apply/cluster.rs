@@ -66,7 +66,7 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
         Use::Input { node, .. } | Use::Capture { node } => targets.region.contains(&node),
         Use::GraphOutput { .. } => false,
     })?;
-    Ok(Clusters { index, anchor, base, start })
+    Ok(Clusters { index, anchor, base, start, size })
 }
 
 /// Rows and columns at run time, where they are not attributes.

@@ -2,13 +2,13 @@
 
 use super::{
     Targets,
-    build::{Build, StreamShape},
+    build::{Build, StreamShape, floats},
 };
 use crate::{
     error::Error,
     plan::{KeysPlan, MetricPlan, Plan},
 };
-use ailurus_onnx::{DataType, NodeSpec, Tensor, ValueId};
+use ailurus_onnx::{NodeSpec, Tensor, ValueId};
 use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
 
@@ -98,16 +98,7 @@ fn fold(b: &mut Build, keys: &KeysPlan) -> Result<(Tensor, Option<Tensor>), Erro
     };
     let folded = fold_mean_keys(&projection, None)?;
     let (dtype, width) = (t.dtype, keys.columns.head_dim as i64);
-    let weight = tensor(b.name("keys/weight"), dtype, &[channels as i64, width], &folded.weight);
-    let bias = bias.map(|_| tensor(b.name("keys/bias"), dtype, &[width], &folded.bias));
+    let weight = floats(b.name("keys/weight"), dtype, &[channels as i64, width], &folded.weight);
+    let bias = bias.map(|_| floats(b.name("keys/bias"), dtype, &[width], &folded.bias));
     Ok((weight, bias))
-}
-
-/// A constant in the element type of the model.
-fn tensor(name: String, dtype: DataType, dims: &[i64], data: &[f32]) -> Tensor {
-    if dtype != DataType::F16 {
-        return Tensor::from_f32(name, dims, data);
-    }
-    let bytes: Vec<u8> = data.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
-    Tensor { name, dtype, dims: dims.to_vec(), storage: ailurus_onnx::Storage::Memory(bytes.into()) }
 }

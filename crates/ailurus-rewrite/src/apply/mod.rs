@@ -6,6 +6,7 @@ mod declare;
 mod gather;
 mod metric;
 mod operands;
+mod proportional;
 mod unfold;
 
 use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare};
@@ -26,6 +27,8 @@ struct Clusters {
     base: ValueId,
     /// Its merged form, `[B, R, C]`.
     start: ValueId,
+    /// Tokens in each row: f32 `[B, R]`.
+    size: ValueId,
 }
 
 /// Applies a plan to the model it was made for.
@@ -44,6 +47,7 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     let clusters = cluster::insert(&mut b, plan, &targets)?;
     operands::rewrite(&mut b, plan, &targets, &clusters)?;
     gather::tables(&mut b, plan, &targets, &clusters)?;
+    proportional::insert(&mut b, plan, &targets, &clusters)?;
     unfold::insert(&mut b, plan, &targets, &clusters)?;
     declare::shapes(&mut b, plan, &targets)?;
     b.sweep()?;
@@ -68,6 +72,7 @@ struct Targets {
     region: HashSet<NodeId>,
     operands: Vec<NodeId>,
     gathers: Vec<NodeId>,
+    proportional: Vec<NodeId>,
     unfolds: Vec<ValueId>,
     reroutes: Vec<ValueId>,
     shapes: Vec<ValueId>,
@@ -80,6 +85,7 @@ impl Targets {
             region: plan.region.iter().map(|n| b.node(n)).collect::<Result<_, _>>()?,
             operands: plan.operands.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
             gathers: plan.gathers.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
+            proportional: plan.proportional.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
             unfolds: plan.unfolds.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
             reroutes: plan.reroutes.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
             shapes: plan.shapes.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
