@@ -1,0 +1,14 @@
+//! The models of `fixtures/`, which are always there, in the same way as those of the zoo.
+
+use ailurus_tests::{case, case::Case, check::Outcome, run, sweep};
+
+#[test]
+fn fixtures() {
+    let Some(runtime) = run::onnx_runtime() else { return };
+    let cases = Case::all(&case::fixtures()).expect("fixtures/ can be read");
+    let outcomes = sweep::run(&runtime, &cases);
+    for (case, outcome) in cases.iter().zip(&outcomes) {
+        let right = matches!(outcome, Outcome::Verified(n) if n.refused.is_empty());
+        assert!(right, "{}: {}", case.name, sweep::describe(outcome));
+    }
+}

@@ -1,0 +1,228 @@
+//! Everything that is checked on one file.
+
+use crate::{
+    case::{self, Case, Inputs},
+    clusters::{self, Names},
+    deviation::{self, Precision},
+    oracle::Oracle,
+    probe,
+    run::{self, Loader},
+    structure,
+};
+use ailurus_analyze::Analysis;
+use ailurus_onnx::Model;
+use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldMode, options::Keep};
+use ailurus_runtime::{OnnxRuntime, Outputs, Session};
+use anyhow::{Context, Result, ensure};
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Every layer tried is right, or is refused.
+    Verified(Numbers),
+    /// Nothing can be merged in it: the code.
+    Refused(String),
+    /// Something is wrong.
+    Failed(String),
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// Blocks of the trunk.
+    pub blocks: usize,
+    /// Tokens before the patches.
+    pub prefix: usize,
+    /// Rows and columns of patches, when static.
+    pub grid: Option<(usize, usize)>,
+    /// Tokens behind them.
+    pub suffix: usize,
+    /// Layers that are right.
+    pub layers: Vec<usize>,
+    /// Layers that are refused, with the code.
+    pub refused: Vec<(usize, String)>,
+    /// Largest deviation from the original at `keep = 1.0`.
+    pub full: f64,
+    /// Largest deviation from the oracle with fewer tokens.
+    pub fewer: f64,
+    /// Comparisons with the oracle.
+    pub runs: usize,
+    /// Of these, how many had patches in another cluster because of nearly equal distances.
+    pub ties: usize,
+}
+
+/// One file under test.
+struct Subject<'a> {
+    /// For comparisons with the original.
+    usual: Loader<'a>,
+    /// For comparisons with the oracle.
+    exact: Loader<'a>,
+    model: &'a Model,
+    analysis: &'a Analysis<'a>,
+    original: &'a dyn Session,
+    precision: Precision,
+    /// One image; three, and one of another size, where the file allows it; with what the original makes of them.
+    images: Vec<(Inputs, Outputs)>,
+}
+
+/// Checks one file; never panics on account of the file.
+pub fn file(runtime: &OnnxRuntime, case: &Case) -> Outcome {
+    match inner(runtime, case) {
+        Ok(outcome) => outcome,
+        Err(e) => Outcome::Failed(format!("{e:#}").replace('\n', " ")),
+    }
+}
+
+fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
+    let stored = Model::load(&case.path)?;
+    let model = ailurus_rewrite::prepare(stored.clone())?;
+    let analysis = match Analysis::of(&model) {
+        Ok(a) => a,
+        Err(r) => return Ok(Outcome::Refused(format!("{:?}", r.code))),
+    };
+    let precision = Precision::of(&model);
+    let usual = Loader::usual(runtime);
+    // ONNX Runtime replaces chains of 8-bit operators where it can. It can do so in the rewritten graph and not in the
+    // masked one, and the replacements round differently: that would be compared, and not the rewriter.
+    let exact = if precision == Precision::Eight { Loader::literal(runtime) } else { usual };
+    let original = usual.load(&stored).context("the original")?;
+    let mut images = vec![(case.inputs.clone(), run::run(original.as_ref(), &case.inputs)?)];
+    if run::batch_is_open(original.as_ref(), &case.inputs) {
+        let three = case::with_batch(&case.inputs, 3)?;
+        // Some files declare an open batch and hold on to 1 inside.
+        if let Ok(outputs) = run::run(original.as_ref(), &three) {
+            images.push((three, outputs));
+        }
+    }
+    if run::size_is_open(original.as_ref()) {
+        let flat = case::with_size(&case.inputs)?;
+        let outputs = run::run(original.as_ref(), &flat).context("another image size")?;
+        images.push((flat, outputs));
+    }
+    let subject =
+        Subject { usual, exact, model: &model, analysis: &analysis, original: original.as_ref(), precision, images };
+    subject.layers()
+}
+
+impl Subject<'_> {
+    fn layers(&self) -> Result<Outcome> {
+        let blocks = self.analysis.blocks();
+        let middle = (blocks / 2).max(1);
+        let mut layers = vec![1, middle, blocks.saturating_sub(1).max(1)];
+        layers.dedup();
+        let mut n = Numbers { blocks, ..Numbers::default() };
+        for layer in layers {
+            match self.layer(layer, layer == middle, &mut n).with_context(|| format!("layer {layer}"))? {
+                None => n.layers.push(layer),
+                Some(code) => n.refused.push((layer, code)),
+            }
+        }
+        Ok(match n.refused.first() {
+            Some((_, code)) if n.layers.is_empty() => Outcome::Refused(code.clone()),
+            _ => Outcome::Verified(n),
+        })
+    }
+
+    /// Checks a layer; the middle one in every way, the others on one image.
+    fn layer(&self, layer: usize, every_way: bool, n: &mut Numbers) -> Result<Option<String>> {
+        let images = if every_way { &self.images[..] } else { &self.images[..1] };
+        let mut options = Options::new(layer);
+        let half = match self.plan(&options)? {
+            Ok(plan) => plan,
+            Err(code) => return Ok(Some(code)),
+        };
+        (n.prefix, n.grid, n.suffix) = (half.tokens.prefix, half.tokens.grid, half.tokens.suffix);
+        options.keep = Keep::Ratio { num: 1, den: 1 };
+        self.full(&self.planned(&options)?, images, n).context("keep 1.0")?;
+        self.fewer(&half, images, every_way, n).context("keep 0.5")?;
+        if every_way {
+            // The published form: distances on the stream, copies at the end. An odd number divides nothing.
+            let published = Options {
+                keep: Keep::Tokens(half.tokens.patches.map_or(37, |p| p.min(74) / 2).max(1) | 1),
+                metric: Metric::Stream,
+                unfold: UnfoldMode::Copy,
+                ..options
+            };
+            let plan = self.planned(&published)?;
+            self.fewer(&plan, images, false, n).with_context(|| format!("{:?}, stream, copy", published.keep))?;
+        }
+        Ok(None)
+    }
+
+    /// A plan, or the code of the refusal.
+    fn plan(&self, options: &Options) -> Result<Result<Plan, String>> {
+        match ailurus_rewrite::plan(self.analysis, options) {
+            Ok(plan) => Ok(Ok(plan)),
+            Err(e @ Error::Refused(_)) => Ok(Err(e.code())),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// A plan for a layer that can be planned.
+    fn planned(&self, options: &Options) -> Result<Plan> {
+        Ok(ailurus_rewrite::plan(self.analysis, options)?)
+    }
+
+    /// With every patch a cluster of its own, the outputs are those of the original.
+    fn full(&self, plan: &Plan, images: &[(Inputs, Outputs)], n: &mut Numbers) -> Result<()> {
+        let rewritten = ailurus_rewrite::apply(self.model, plan, Emit::Function)?;
+        let session = self.usual.load(&rewritten)?;
+        for (inputs, wanted) in images {
+            let got = run::run(session.as_ref(), inputs)?;
+            let error = deviation::outputs(wanted, &got)?;
+            ensure!(error <= self.precision.at_full(), "off by {error:.1e} with {} images", case::batch(inputs));
+            n.full = n.full.max(error);
+        }
+        Ok(())
+    }
+
+    /// With fewer clusters, the outputs are those of the oracle.
+    fn fewer(&self, plan: &Plan, images: &[(Inputs, Outputs)], inline: bool, n: &mut Numbers) -> Result<()> {
+        let rewritten = ailurus_rewrite::apply(self.model, plan, Emit::Function)?;
+        structure::interface(self.model, &rewritten)?;
+        structure::refused_again(&rewritten)?;
+        let session = self.exact.load(&rewritten).context("the rewritten file")?;
+        ensure!(session.inputs() == self.original.inputs(), "ONNX Runtime sees other inputs");
+        let declared = |s: &dyn Session| s.outputs().iter().map(|o| (o.name.clone(), o.data_type)).collect::<Vec<_>>();
+        ensure!(declared(session.as_ref()) == declared(self.original), "ONNX Runtime sees other outputs");
+
+        let (names, counters) = (Names::of(&rewritten)?, structure::counters(self.analysis)?);
+        let wanted = names.all().into_iter().chain(counters.iter().map(|(v, _)| v.as_str()));
+        let open = self.exact.load(&probe::with_outputs(&rewritten, wanted)?).context("with clusters shown")?;
+        let inlined = match inline {
+            true => Some(self.exact.load(&ailurus_rewrite::apply(self.model, plan, Emit::Inline)?).context("inlined")?),
+            false => None,
+        };
+        let oracle = Oracle::new(self.exact, self.analysis, plan).context("oracle")?;
+        for (inputs, untouched) in images {
+            let batch = case::batch(inputs);
+            let got = run::run(session.as_ref(), inputs)?;
+            let shown = run::run(open.as_ref(), inputs)?;
+            let made = names.read(&shown)?;
+            clusters::validate(&made, plan, batch)?;
+            structure::tokens(&counters, &shown, plan, made.index.len() / batch, made.rows)?;
+
+            let before = oracle.before(inputs, batch)?;
+            let metric = run::output(&shown, &names.metric)?;
+            let own = before.metric.write(ailurus_rewrite::layout::Layout::BatchTokenChannel, metric.data_type())?;
+            let error = deviation::tensor("metric", &own, metric)?;
+            ensure!(error <= self.precision.at_fewer(), "the metric is off by {error:.1e}");
+            let differ = clusters::disagreement(&oracle.clusters(&before)?, &made, batch);
+            ensure!(differ <= self.precision.ties(), "{:.1} % of the tokens are in another cluster", differ * 100.0);
+            n.runs += 1;
+            n.ties += usize::from(differ > 0.0);
+
+            let wanted = oracle.outputs(inputs, &before, &made)?;
+            let error = deviation::outputs(&wanted, &got)?;
+            ensure!(error <= self.precision.at_fewer(), "off the oracle by {error:.1e} with {batch} images");
+            n.fewer = n.fewer.max(error);
+            // Otherwise all of this would be true of a rewriter that does nothing.
+            ensure!(deviation::outputs(untouched, &got)? > 1e-6, "merging changes nothing");
+            if let Some(inlined) = &inlined {
+                let error = deviation::outputs(&got, &run::run(inlined.as_ref(), inputs)?)?;
+                ensure!(error <= 1e-6, "inlined operators change the outputs by {error:.1e}");
+            }
+        }
+        Ok(())
+    }
+}

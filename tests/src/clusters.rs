@@ -1,0 +1,105 @@
+//! The clusters a rewritten model made, and how they compare with those of the definition.
+
+use crate::run::output;
+use ailurus_onnx::Model;
+use ailurus_ops::Clusters;
+use ailurus_rewrite::{DOMAIN, Plan};
+use ailurus_runtime::{Outputs, Tensor};
+use anyhow::{Context, Result, ensure};
+
+/// Names of what the clustering node of a rewritten model reads and gives.
+#[derive(Debug)]
+pub struct Names {
+    /// What distances are measured on.
+    pub metric: String,
+    /// Row of each token.
+    pub index: String,
+    /// Representative of each row.
+    pub anchor: String,
+    /// Tokens in each row.
+    pub size: String,
+}
+
+impl Names {
+    /// Finds the clustering node.
+    pub fn of(rewritten: &Model) -> Result<Self> {
+        let g = &rewritten.graph;
+        let mut found = g.nodes().map(|(_, n)| n).filter(|n| n.op_type == "AilurusDensityPeaks" && n.domain == DOMAIN);
+        let node = found.next().context("no clustering node")?;
+        ensure!(found.next().is_none(), "more than one clustering node");
+        let name =
+            |v: Option<_>| anyhow::Ok(g.name_of(v.context("a port of the clustering node is not used")?).to_owned());
+        Ok(Self {
+            metric: name(node.input(0))?,
+            index: name(node.output(0))?,
+            anchor: name(node.output(1))?,
+            size: name(node.output(2))?,
+        })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> [&str; 4] {
+        [&self.metric, &self.index, &self.anchor, &self.size]
+    }
+
+    /// The clusters among the outputs of a run.
+    pub fn read(&self, outputs: &Outputs) -> Result<Clusters> {
+        let ints = |name: &str| anyhow::Ok(output(outputs, name)?.as_i32().context("not i32")?.to_vec());
+        let anchor: &Tensor = output(outputs, &self.anchor)?;
+        Ok(Clusters {
+            rows: *anchor.dims().last().context("anchors without rows")?,
+            index: ints(&self.index)?,
+            anchor: ints(&self.anchor)?,
+            size: output(outputs, &self.size)?.as_f32().context("not f32")?.to_vec(),
+        })
+    }
+}
+
+/// Checks that these are clusters at all: a partition in which prefix and suffix stay alone and in place.
+pub fn validate(c: &Clusters, plan: &Plan, batch: usize) -> Result<()> {
+    let (p, s, r) = (plan.tokens.prefix, plan.tokens.suffix, c.rows);
+    let t = c.index.len() / batch;
+    ensure!(c.index.len() == batch * t && c.anchor.len() == batch * r && c.size.len() == batch * r, "sizes do not fit");
+    ensure!(plan.tokens.rows().is_none_or(|n| n == r), "{r} rows instead of {:?}", plan.tokens.rows());
+    for image in 0..batch {
+        let index = &c.index[image * t..][..t];
+        let anchor = &c.anchor[image * r..][..r];
+        let size = &c.size[image * r..][..r];
+        let mut count = vec![0usize; r];
+        for &row in index {
+            let row = usize::try_from(row).ok().filter(|&row| row < r).context("a token is in no row")?;
+            count[row] += 1;
+        }
+        for row in 0..r {
+            ensure!(
+                count[row] > 0 && count[row] as f32 == size[row],
+                "row {row} has {} tokens, not {}",
+                count[row],
+                size[row]
+            );
+            let token = usize::try_from(anchor[row]).ok().filter(|&a| a < t).context("an anchor is no token")?;
+            ensure!(index[token] as usize == row, "the anchor of row {row} is in row {}", index[token]);
+            let alone = if row < p {
+                Some(row)
+            } else if row >= r - s {
+                Some(t - (r - row))
+            } else {
+                None
+            };
+            ensure!(
+                alone.is_none_or(|token| anchor[row] as usize == token && count[row] == 1),
+                "row {row} is not alone"
+            );
+        }
+        ensure!(anchor.windows(2).all(|w| w[0] < w[1]), "anchors are not in order");
+    }
+    Ok(())
+}
+
+/// The share of tokens that are represented by another token. (Rows are numbered anew by each: one anchor more or less
+/// shifts all behind it.)
+pub fn disagreement(a: &Clusters, b: &Clusters, batch: usize) -> f64 {
+    let leader = |c: &Clusters, i: usize| c.anchor[i / (c.index.len() / batch) * c.rows + c.index[i] as usize];
+    let differ = (0..a.index.len()).filter(|&i| leader(a, i) != leader(b, i)).count();
+    differ as f64 / a.index.len().max(1) as f64
+}

@@ -1,0 +1,126 @@
+//! Attention that sees only one token of each cluster.
+
+use crate::{probe, taps::Place};
+use ailurus_analyze::Analysis;
+use ailurus_onnx::{DataType, GraphEdit, NodeSpec, ValueId};
+use ailurus_runtime::Tensor;
+use anyhow::{Context, Result, ensure};
+
+/// A new input that is added to the scores of a core.
+#[derive(Debug)]
+pub struct Mask {
+    /// Its name.
+    pub name: String,
+    /// Elements that hide a token, and their type.
+    dtype: DataType,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// Added before a `Softmax`: the value it normalises, and the axis of the keys counted from the back.
+    Scores { value: String, from_back: usize },
+    /// Given to a fused operator: `[B, 1, T, T]`.
+    Pairs,
+}
+
+impl Mask {
+    /// Puts it into the graph.
+    pub fn insert(edit: &mut GraphEdit, a: &Analysis, place: &Place) -> Result<Self> {
+        match *place {
+            Place::Softmax { node, scores, from_back } => {
+                let dtype = a.interp.get(scores).context("scores")?.dtype;
+                let rank = a.interp.get(scores).and_then(|x| x.rank()).context("scores of unknown rank")?;
+                let name = edit.fresh_name("oracle/mask");
+                let mask = edit.add_graph_input(&name, probe::open(dtype, rank))?;
+                let masked = add(edit, scores, mask)?;
+                edit.set_input(node, 0, Some(masked))?;
+                let value = a.interp.model.graph.name_of(scores).to_owned();
+                Ok(Self { name, dtype, form: Form::Scores { value, from_back } })
+            }
+            Place::Fused(id) => {
+                let node = a.interp.model.graph.node(id);
+                let slot = match (node.domain.as_str(), node.op_type.as_str()) {
+                    ("", "Attention") => 3,
+                    _ => 5,
+                };
+                let query = node.input(0).context("no query")?;
+                let (dtype, old) = (a.interp.get(query).context("query")?.dtype, node.input(slot));
+                let name = edit.fresh_name("oracle/mask");
+                let mut mask = edit.add_graph_input(&name, probe::open(dtype, 4))?;
+                if let Some(old) = old {
+                    let boolean = a.interp.get(old).context("mask")?.dtype == DataType::Bool;
+                    mask = if boolean { allow(edit, old, mask, dtype)? } else { add(edit, old, mask)? };
+                }
+                edit.set_input(id, slot, Some(mask))?;
+                Ok(Self { name, dtype, form: Form::Pairs })
+            }
+        }
+    }
+
+    /// The value whose sizes the mask follows, where there is one.
+    pub fn follows(&self) -> Option<&str> {
+        match &self.form {
+            Form::Scores { value, .. } => Some(value),
+            Form::Pairs => None,
+        }
+    }
+
+    /// Elements for clusters with these representatives, `[B, R]`. `scores` are the sizes of what the mask follows.
+    pub fn tensor(&self, anchors: &[i32], batch: usize, tokens: usize, scores: &[usize]) -> Result<Tensor> {
+        let each = anchors.len() / batch;
+        let mut seen = vec![false; batch * tokens];
+        for (i, &a) in anchors.iter().enumerate() {
+            seen[i / each * tokens + a as usize] = true;
+        }
+        let (dims, seen) = match &self.form {
+            Form::Pairs => {
+                let rows = seen.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, tokens));
+                (vec![batch, 1, tokens, tokens], rows.flatten().copied().collect())
+            }
+            Form::Scores { from_back, value } => {
+                let axis = scores.len().checked_sub(*from_back).context("axis of the keys")?;
+                ensure!(scores[axis] == tokens, "`{value}` is {scores:?}, not {tokens} keys at axis {axis}");
+                // The first axis is the batch, or the batch with heads inside.
+                ensure!(axis > 0 && scores[0].is_multiple_of(batch), "`{value}` is {scores:?}: where is the batch?");
+                let heads = scores[0] / batch;
+                let mut dims = vec![1; scores.len()];
+                (dims[0], dims[axis]) = (scores[0], tokens);
+                let rows = seen.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, heads));
+                (dims, rows.flatten().copied().collect::<Vec<bool>>())
+            }
+        };
+        let (hidden, dtype) = (
+            hidden(self.dtype),
+            match self.dtype {
+                DataType::F16 => ailurus_runtime::DataType::F16,
+                _ => ailurus_runtime::DataType::F32,
+            },
+        );
+        let data: Vec<f32> = seen.into_iter().map(|s| if s { 0.0 } else { hidden }).collect();
+        Ok(Tensor::new(dims, data)?.cast(dtype))
+    }
+}
+
+fn add(edit: &mut GraphEdit, a: ValueId, b: ValueId) -> Result<ValueId> {
+    let name = edit.fresh_name("oracle/masked");
+    Ok(edit.add(NodeSpec::new("Add", [a, b]).name(name.clone()).output(name, None))?)
+}
+
+/// As low as the type allows without becoming an infinity, which would turn a fully masked row into NaN.
+fn hidden(dtype: DataType) -> f32 {
+    if dtype == DataType::F16 { -6e4 } else { -1e9 }
+}
+
+/// The mask where a mask of truth values lets attention through, and hidden elsewhere.
+fn allow(edit: &mut GraphEdit, open: ValueId, mask: ValueId, dtype: DataType) -> Result<ValueId> {
+    let (name, shut) = (edit.fresh_name("oracle/allowed"), edit.fresh_name("oracle/shut"));
+    let shut = match dtype {
+        DataType::F16 => {
+            let low = half::f16::from_f32(hidden(dtype)).to_le_bytes();
+            edit.add_initializer(ailurus_onnx::Tensor::from_bytes(shut, dtype, &[], low.to_vec()))?
+        }
+        _ => edit.add_initializer(ailurus_onnx::Tensor::from_f32(shut, &[], &[hidden(dtype)]))?,
+    };
+    Ok(edit.add(NodeSpec::new("Where", [open, mask, shut]).name(name.clone()).output(name, None))?)
+}

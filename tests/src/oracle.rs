@@ -1,0 +1,197 @@
+//! An evaluation of a plan that shares nothing with the rewriter but the plan.
+//!
+//! Three runs of the original graph on all tokens:
+//! 1. up to the cut: the stream, and what the next block projects to keys;
+//! 2. behind the cut, where every token carries the mean of its cluster and attention sees only one token of each cluster:
+//!    the rows of those tokens are what the shorter sequence must give, because a token behind the cut depends on the
+//!    others only through attention;
+//! 3. from the unfolded values to the outputs.
+//!
+//! No shape constant is touched, no table gathered: what goes wrong in either shows here.
+
+use crate::{
+    canonical::Stream,
+    case::Inputs,
+    mask::Mask,
+    metric, probe,
+    run::{self, Loader},
+    taps::{Place, places},
+};
+use ailurus_analyze::Analysis;
+use ailurus_onnx::{GraphEdit, Model};
+use ailurus_ops::{Clusters, MergeDims, UnfoldDims, reference};
+use ailurus_rewrite::{
+    Plan, UnfoldMode, apply,
+    plan::{MetricPlan, UnfoldEdit},
+};
+use ailurus_runtime::{DataType, Outputs, Session};
+use anyhow::{Context, Result, ensure};
+
+/// The three runs, prepared.
+pub struct Oracle<'a> {
+    model: &'a Model,
+    plan: &'a Plan,
+    masks: Vec<Mask>,
+    before: Box<dyn Session>,
+    between: Box<dyn Session>,
+    behind: Box<dyn Session>,
+}
+
+/// What the first run gave.
+pub struct Before {
+    outputs: Outputs,
+    /// Images.
+    pub batch: usize,
+    base: Stream,
+    dtype: DataType,
+    /// What distances are measured on.
+    pub metric: Stream,
+    grid: (usize, usize),
+}
+
+impl<'a> Oracle<'a> {
+    /// Prepares the runs.
+    pub fn new(loader: Loader, a: &Analysis<'a>, plan: &'a Plan) -> Result<Self> {
+        let model = a.interp.model;
+        let places = places(a)?;
+        let (between, masks) = between(a, plan, &places[plan.layer..])?;
+        let mut wanted = vec![plan.cut.value.as_str()];
+        if let MetricPlan::Keys(k) = &plan.metric {
+            wanted.push(&k.input);
+        }
+        wanted.extend(plan.cut.grid_source.as_ref().map(|g| g.value.as_str()));
+        wanted.extend(masks.iter().filter_map(Mask::follows));
+        let before = probe::with_outputs(model, wanted)?;
+        let behind = behind(a, plan)?;
+        Ok(Self {
+            model,
+            plan,
+            masks,
+            before: loader.load(&before).context("the run up to the cut")?,
+            between: loader.load(&between).context("the run behind the cut")?,
+            behind: loader.load(&behind).context("the run to the outputs")?,
+        })
+    }
+
+    /// The first run.
+    pub fn before(&self, inputs: &Inputs, batch: usize) -> Result<Before> {
+        let outputs = run::run(self.before.as_ref(), inputs)?;
+        let cut = run::output(&outputs, &self.plan.cut.value)?;
+        let base = Stream::read(cut, self.plan.cut.layout, batch)?;
+        let dtype = cut.data_type();
+        let metric = match &self.plan.metric {
+            MetricPlan::Stream => base.clone(),
+            MetricPlan::Keys(k) => {
+                let input = Stream::read(run::output(&outputs, &k.input)?, k.layout, batch)?;
+                metric::keys(self.model, k, &input)?
+            }
+        };
+        let grid = match (&self.plan.tokens.grid, &self.plan.cut.grid_source) {
+            (Some(grid), _) => *grid,
+            (None, Some(s)) => {
+                let dims = run::output(&outputs, &s.value)?.dims();
+                (dims[s.rows], dims[s.columns])
+            }
+            (None, None) => anyhow::bail!("the plan does not say where the grid is"),
+        };
+        Ok(Before { outputs, batch, base, dtype, metric, grid })
+    }
+
+    /// The clusters of the definition.
+    pub fn clusters(&self, seen: &Before) -> Result<Clusters> {
+        let (params, m) = (apply::parameters(self.plan), &seen.metric);
+        Ok(match seen.dtype {
+            DataType::F16 => reference::density_peaks(&params, &m.halves(), m.batch, m.channels, seen.grid)?,
+            _ => reference::density_peaks(&params, &m.data, m.batch, m.channels, seen.grid)?,
+        })
+    }
+
+    /// The second and the third run: the model's outputs for these clusters.
+    pub fn outputs(&self, inputs: &Inputs, seen: &Before, clusters: &Clusters) -> Result<Outputs> {
+        let start = merge(seen, clusters)?;
+        let spread = start.pick(&clusters.index);
+        let mut feed = inputs.clone();
+        feed.push((self.plan.cut.value.clone(), spread.write(self.plan.cut.layout, seen.dtype)?));
+        for mask in &self.masks {
+            let scores =
+                mask.follows().map(|v| anyhow::Ok(run::output(&seen.outputs, v)?.dims().to_vec())).transpose()?;
+            let sizes = scores.unwrap_or_default();
+            feed.push((mask.name.clone(), mask.tensor(&clusters.anchor, seen.batch, seen.base.tokens, &sizes)?));
+        }
+        let reduced = run::run(self.between.as_ref(), &feed).context("the run behind the cut")?;
+        let mut feed = inputs.clone();
+        for edit in &self.plan.unfolds {
+            let t = run::output(&reduced, &edit.value)?;
+            let full = Stream::read(t, edit.layout, seen.batch)?;
+            ensure!(full.tokens == seen.base.tokens, "`{}` has {} tokens", edit.value, full.tokens);
+            let z = full.pick(&clusters.anchor);
+            let y = unfold(edit, &z, &start, seen, clusters)?;
+            feed.push((edit.value.clone(), y.write(edit.layout, t.data_type())?));
+        }
+        run::run(self.behind.as_ref(), &feed).context("the run to the outputs")
+    }
+}
+
+/// The graph from the cut to the values that are unfolded, with masked attention.
+fn between(a: &Analysis, plan: &Plan, places: &[Place]) -> Result<(Model, Vec<Mask>)> {
+    let model = a.interp.model;
+    let mut edit = GraphEdit::new(model.clone());
+    let masks = places.iter().map(|p| Mask::insert(&mut edit, a, p)).collect::<Result<Vec<_>>>()?;
+    cut(&mut edit, a, &plan.cut.value)?;
+    let wanted = plan.unfolds.iter().map(|u| probe::find(model, &u.value)).collect::<Result<Vec<_>>>()?;
+    edit.set_graph_outputs(wanted)?;
+    edit.prune();
+    edit.prune_inputs();
+    let mut masks = masks;
+    // A plan may end before the last block, where nothing needs its mask.
+    masks.retain(|m| edit.graph().find(&m.name).is_some());
+    Ok((edit.finish()?, masks))
+}
+
+/// The graph from the unfolded values to the outputs.
+fn behind(a: &Analysis, plan: &Plan) -> Result<Model> {
+    let mut edit = GraphEdit::new(a.interp.model.clone());
+    for u in &plan.unfolds {
+        cut(&mut edit, a, &u.value)?;
+    }
+    edit.prune();
+    edit.prune_inputs();
+    for core in &a.trunk.cores[plan.layer..] {
+        let name = a.interp.model.graph.node(core.context).output(0).map(|v| a.interp.model.graph.name_of(v));
+        let left = name.is_some_and(|n| edit.graph().find(n).is_some());
+        ensure!(!left, "the outputs can be reached from block {} around all unfolded values", plan.layer + 1);
+    }
+    Ok(edit.finish()?)
+}
+
+fn cut(edit: &mut GraphEdit, a: &Analysis, value: &str) -> Result<()> {
+    let abs = probe::find(a.interp.model, value).map(|v| a.interp.get(v))?;
+    let abs = abs.with_context(|| format!("nothing is known about `{value}`"))?;
+    probe::cut(edit, value, abs.dtype, abs.rank().context("unknown rank")?)
+}
+
+fn merge(seen: &Before, c: &Clusters) -> Result<Stream> {
+    let b = &seen.base;
+    let dims = MergeDims { batch: b.batch, tokens: b.tokens, rows: c.rows, channels: b.channels };
+    Ok(match seen.dtype {
+        DataType::F16 => b.with(c.rows, &reference::merge(&b.halves(), &c.index, &c.size, dims)?),
+        _ => b.with(c.rows, &reference::merge(&b.data, &c.index, &c.size, dims)?),
+    })
+}
+
+fn unfold(edit: &UnfoldEdit, z: &Stream, start: &Stream, seen: &Before, c: &Clusters) -> Result<Stream> {
+    let base = &seen.base;
+    let dims = UnfoldDims { batch: z.batch, rows: c.rows, tokens: base.tokens, choices: 1, channels: z.channels };
+    let index = &c.index;
+    Ok(match (edit.mode, seen.dtype) {
+        (UnfoldMode::Copy, _) => z.with(base.tokens, &reference::unfold(&z.data, index, None, dims)?),
+        (UnfoldMode::Residual, DataType::F16) => {
+            let y = reference::unfold_residual(&z.halves(), &start.halves(), &base.halves(), index, None, dims)?;
+            z.with(base.tokens, &y)
+        }
+        (UnfoldMode::Residual, _) => {
+            let y = reference::unfold_residual(&z.data, &start.data, &base.data, index, None, dims)?;
+            z.with(base.tokens, &y)
+        }
+    })
+}
