@@ -70,7 +70,7 @@ impl Tools {
     /// Draws the clusters of a setting on an image.
     pub(crate) fn view(&self, base: &Path, image: &Path, setting: Setting, out: &Path) -> Result<()> {
         let mut command = self.command("ailurus");
-        command.arg("view").arg(base).arg(image).arg("--output").arg(out);
+        command.arg("view").arg(base).arg(image).arg(out);
         command.args(["--layer", &setting.layer.to_string()]);
         command.args(["--keep", &setting.keep.to_string()]);
         // Its summary is not of interest here.
