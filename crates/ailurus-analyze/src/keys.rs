@@ -3,9 +3,10 @@
 use crate::{
     Analysis,
     axis::{AtomId, Atoms, Origin},
+    constants,
     interp::How,
 };
-use ailurus_onnx::{Model, NodeId, Tensor, ValueId};
+use ailurus_onnx::{NodeId, ValueId};
 use std::collections::BTreeMap;
 
 /// Where the keys of a block come from.
@@ -33,30 +34,23 @@ pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
     let fused = g.node(core.scores);
     if fused.domain == "com.microsoft" && fused.op_type == "Attention" {
         let weight = fused.input(1)?;
-        let width = usize::try_from(*constant(a.interp.model, weight)?.dims.get(1)?).ok()?;
+        let width = *constants::shape(a.interp.model, weight)?.get(1)?;
         let (q, k) = match fused.ints("qkv_hidden_sizes") {
             Some(s) => (usize::try_from(*s.first()?).ok()?, usize::try_from(*s.get(1)?).ok()?),
             None => (width / 3, width / 3),
         };
         let heads = chunks((q..q + k).collect(), fused.int("num_heads", 1))?;
-        let bias = fused.input(2).filter(|&b| constant(a.interp.model, b).is_some());
+        let bias = fused.input(2).filter(|&b| constants::shape(a.interp.model, b).is_some());
         return Some(Keys { projection: core.scores, input: core.query, weight, transposed: false, bias, heads });
     }
     let (projection, made) = walk_back(a, core.key)?;
     let node = g.node(projection);
     let weight = node.input(1)?;
     let transposed = node.op_type == "Gemm" && node.int("transB", 0) == 1;
-    let t = constant(a.interp.model, weight)?;
-    if !t.dtype.is_float() || t.dims.len() != 2 {
-        return None;
-    }
-    let columns = usize::try_from(t.dims[usize::from(!transposed)]).ok()?;
+    let [rows, width] = constants::shape(a.interp.model, weight)?[..] else { return None };
+    let columns = if transposed { rows } else { width };
     let heads = heads(a, core, made, columns)?;
     Some(Keys { projection, input: node.input(0)?, weight, transposed, bias: bias(a, projection), heads })
-}
-
-fn constant(model: &Model, v: ValueId) -> Option<Tensor> {
-    model.graph.constant(v).map(std::borrow::Cow::into_owned)
 }
 
 /// From keys back through layout changes, scales, biases and rotations to the projection that made them.
@@ -87,8 +81,8 @@ fn bias(a: &Analysis, projection: NodeId) -> Option<ValueId> {
     let g = &a.interp.model.graph;
     let node = g.node(projection);
     let is_vector = |v: ValueId| {
-        let t = constant(a.interp.model, v)?;
-        (t.dtype.is_float() && t.dims.iter().filter(|&&d| d != 1).count() <= 1).then_some(v)
+        let dims = constants::shape(a.interp.model, v)?;
+        (dims.iter().filter(|&&d| d != 1).count() <= 1).then_some(v)
     };
     if node.op_type == "Gemm" {
         return node.input(2).and_then(is_vector);

@@ -7,6 +7,7 @@
 
 pub mod abs;
 pub mod axis;
+pub mod constants;
 pub mod cores;
 pub mod expr;
 pub mod flops;

@@ -8,7 +8,8 @@ use crate::{
     error::Error,
     plan::{KeysPlan, MetricPlan, Plan},
 };
-use ailurus_onnx::{NodeSpec, Tensor, ValueId};
+use ailurus_analyze::constants;
+use ailurus_onnx::{DataType, NodeSpec, Tensor, ValueId};
 use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
 
@@ -23,7 +24,7 @@ fn head_mean_keys(b: &mut Build, plan: &Plan, targets: &Targets, keys: &KeysPlan
     let full = StreamShape::full(plan);
     let input = clone_path(b, targets.cut, keys)?;
     let input = b.canonical("keys/input", input, keys.layout, &full)?;
-    let (weight, bias) = fold(b, keys)?;
+    let (weight, bias) = fold(b, keys, full.dtype)?;
     let width = Some(keys.columns.head_dim as i64);
     let ty = StreamShape { channels: width, ..full }.ty();
     let weight = b.edit.add_initializer(weight)?;
@@ -69,27 +70,25 @@ fn clone_path(b: &mut Build, cut: ValueId, keys: &KeysPlan) -> Result<ValueId, E
 }
 
 /// Averages the key columns over heads: `[C, d]` and `[d]`. The norm in front stays in the graph, affine part included.
-fn fold(b: &mut Build, keys: &KeysPlan) -> Result<(Tensor, Option<Tensor>), Error> {
+fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Option<Tensor>), Error> {
     let model = b.edit.model();
     let constant = |name: &str| {
         let v = b.value(name)?;
-        let t = model.graph.constant(v).map(std::borrow::Cow::into_owned);
-        t.ok_or_else(|| Error::Foreign { what: "the constant", name: name.to_owned() })
+        let foreign = || Error::Foreign { what: "the constant", name: name.to_owned() };
+        constants::floats(model, v).ok_or_else(foreign)
     };
-    let t = constant(&keys.weight)?;
-    let weight = model.f32s(&t)?;
-    let [first, second] = t.dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
+    let weight = constant(&keys.weight)?;
+    let [first, second] = weight.dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
     let (channels, columns) = if keys.transposed { (second, first) } else { (first, second) };
-    let (channels, columns) = (channels.max(0) as usize, columns.max(0) as usize);
     let bias = match &keys.bias {
         None => None,
         Some(name) => {
-            let bias = model.f32s(&constant(name)?)?;
+            let bias = constant(name)?.data;
             Some(if bias.len() == 1 { vec![bias[0]; columns] } else { bias })
         }
     };
     let projection = KeyProjection {
-        weight: &weight[..],
+        weight: &weight.data[..],
         bias: bias.as_deref(),
         channels,
         columns,
@@ -97,7 +96,7 @@ fn fold(b: &mut Build, keys: &KeysPlan) -> Result<(Tensor, Option<Tensor>), Erro
         keys: keys.columns.into(),
     };
     let folded = fold_mean_keys(&projection, None)?;
-    let (dtype, width) = (t.dtype, keys.columns.head_dim as i64);
+    let width = keys.columns.head_dim as i64;
     let weight = floats(b.name("keys/weight"), dtype, &[channels as i64, width], &folded.weight);
     let bias = bias.map(|_| floats(b.name("keys/bias"), dtype, &[width], &folded.bias));
     Ok((weight, bias))
