@@ -14,10 +14,11 @@ fn wishes() -> impl Strategy<Value = (&'static str, Options)> {
         prop_oneof![(1usize..=144).prop_map(Keep::Tokens), (1e-4f64..=1.0).prop_filter_map("a share", Keep::share)];
     let metric = prop_oneof![Just(Metric::Auto), Just(Metric::Keys), Just(Metric::Stream)];
     let unfold = prop_oneof![Just(UnfoldMode::Residual), Just(UnfoldMode::Copy)];
-    let numbers = (0usize..=5, 1usize..=8, 1usize..=200, 0f32..=1.0);
+    let numbers = (0usize..=5, 1usize..=8, 1usize..=200, 0f32..=1.0, any::<bool>());
     (prop::sample::select(&MODELS[..]), keep, metric, unfold, numbers).prop_map(
-        |(model, keep, metric, unfold, (layer, neighbors, window, spatial_mix))| {
-            let asked = Options { keep, metric, unfold, neighbors, window, spatial_mix, ..Options::new(layer) };
+        |(model, keep, metric, unfold, (layer, neighbors, window, spatial_mix, proportional))| {
+            let asked =
+                Options { keep, metric, unfold, neighbors, window, spatial_mix, proportional, ..Options::new(layer) };
             (model, asked)
         },
     )

@@ -145,6 +145,10 @@ impl Subject<'_> {
             };
             let plan = self.planned(&published)?;
             self.fewer(&plan, images, false, n).with_context(|| format!("{:?}, stream, copy", published.keep))?;
+            let weighed = Options { proportional: true, ..Options::new(layer) };
+            let plan = self.planned(&weighed)?;
+            ensure!(plan.proportional.len() == plan.blocks - layer, "cluster sizes do not reach every block");
+            self.fewer(&plan, images, false, n).context("proportional attention")?;
         }
         Ok(None)
     }

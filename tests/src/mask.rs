@@ -16,6 +16,15 @@ pub struct Mask {
     form: Form,
 }
 
+/// The tokens that attention sees.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// Representatives, `[B, R]`.
+    pub anchors: &'a [i32],
+    /// What is added to their scores, `[B, R]`.
+    pub bonus: Vec<f32>,
+}
+
 #[derive(Debug)]
 enum Form {
     /// Added before a `Softmax`: the value it normalises, and the axis of the keys counted from the back.
@@ -66,16 +75,17 @@ impl Mask {
         }
     }
 
-    /// Elements for clusters with these representatives, `[B, R]`. `scores` are the sizes of what the mask follows.
-    pub fn tensor(&self, anchors: &[i32], batch: usize, tokens: usize, scores: &[usize]) -> Result<Tensor> {
-        let each = anchors.len() / batch;
-        let mut seen = vec![false; batch * tokens];
-        for (i, &a) in anchors.iter().enumerate() {
-            seen[i / each * tokens + a as usize] = true;
+    /// Elements for representatives, `[B, R]`, and what to add to their scores. `scores` are the sizes of what the mask
+    /// follows.
+    pub fn tensor(&self, seen: &Seen, batch: usize, tokens: usize, scores: &[usize]) -> Result<Tensor> {
+        let each = seen.anchors.len() / batch;
+        let mut row = vec![hidden(self.dtype); batch * tokens];
+        for (i, (&anchor, &bonus)) in seen.anchors.iter().zip(&seen.bonus).enumerate() {
+            row[i / each * tokens + anchor as usize] = bonus;
         }
-        let (dims, seen) = match &self.form {
+        let (dims, data): (_, Vec<f32>) = match &self.form {
             Form::Pairs => {
-                let rows = seen.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, tokens));
+                let rows = row.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, tokens));
                 (vec![batch, 1, tokens, tokens], rows.flatten().copied().collect())
             }
             Form::Scores { from_back, value } => {
@@ -86,18 +96,14 @@ impl Mask {
                 let heads = scores[0] / batch;
                 let mut dims = vec![1; scores.len()];
                 (dims[0], dims[axis]) = (scores[0], tokens);
-                let rows = seen.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, heads));
-                (dims, rows.flatten().copied().collect::<Vec<bool>>())
+                let rows = row.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, heads));
+                (dims, rows.flatten().copied().collect())
             }
         };
-        let (hidden, dtype) = (
-            hidden(self.dtype),
-            match self.dtype {
-                DataType::F16 => ailurus_runtime::DataType::F16,
-                _ => ailurus_runtime::DataType::F32,
-            },
-        );
-        let data: Vec<f32> = seen.into_iter().map(|s| if s { 0.0 } else { hidden }).collect();
+        let dtype = match self.dtype {
+            DataType::F16 => ailurus_runtime::DataType::F16,
+            _ => ailurus_runtime::DataType::F32,
+        };
         Ok(Tensor::new(dims, data)?.cast(dtype))
     }
 }

@@ -12,7 +12,7 @@
 use crate::{
     canonical::Stream,
     case::Inputs,
-    mask::Mask,
+    mask::{Mask, Seen},
     metric, probe,
     run::{self, Loader},
     taps::{Place, places},
@@ -112,11 +112,14 @@ impl<'a> Oracle<'a> {
         let spread = start.pick(&clusters.index);
         let mut feed = inputs.clone();
         feed.push((self.plan.cut.value.clone(), spread.write(self.plan.cut.layout, seen.dtype)?));
+        // A cluster that weighs as much as its members has their number in front of its exponential.
+        let bonus = |&size: &f32| if self.plan.proportional.is_empty() { 0.0 } else { size.ln() };
+        let visible = Seen { anchors: &clusters.anchor, bonus: clusters.size.iter().map(bonus).collect() };
         for mask in &self.masks {
             let scores =
                 mask.follows().map(|v| anyhow::Ok(run::output(&seen.outputs, v)?.dims().to_vec())).transpose()?;
             let sizes = scores.unwrap_or_default();
-            feed.push((mask.name.clone(), mask.tensor(&clusters.anchor, seen.batch, seen.base.tokens, &sizes)?));
+            feed.push((mask.name.clone(), mask.tensor(&visible, seen.batch, seen.base.tokens, &sizes)?));
         }
         let reduced = run::run(self.between.as_ref(), &feed).context("the run behind the cut")?;
         let mut feed = inputs.clone();
