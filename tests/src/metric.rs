@@ -1,26 +1,57 @@
 //! What distances are measured on, computed from its definition.
 
-use crate::canonical::Stream;
+use crate::{canonical::Stream, run};
 use ailurus_onnx::Model;
 use ailurus_rewrite::plan::KeysPlan;
+use ailurus_runtime::Outputs;
 use anyhow::{Context, Result, ensure};
 
+/// The constants of a projection to keys.
+#[derive(Debug)]
+pub struct Projection {
+    /// Sizes of the weights.
+    pub dims: Vec<usize>,
+    /// Weights.
+    pub weight: Vec<f32>,
+    /// Bias.
+    pub bias: Option<Vec<f32>>,
+}
+
+impl Projection {
+    /// Those of the constants that the model computes (dequantised, cast, transposed): the runtime has to say what they are.
+    pub fn computed<'a>(model: &Model, plan: &'a KeysPlan) -> Vec<&'a str> {
+        let computed = |name: &&str| model.graph.find(name).is_none_or(|v| model.graph.constant(v).is_none());
+        [Some(plan.weight.as_str()), plan.bias.as_deref()].into_iter().flatten().filter(computed).collect()
+    }
+
+    /// Reads them from the model, or from what a run gave.
+    pub fn read(model: &Model, plan: &KeysPlan, outputs: &Outputs) -> Result<Self> {
+        let one = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
+            let v = model.graph.find(name).with_context(|| format!("no value `{name}`"))?;
+            match model.graph.constant(v) {
+                Some(t) => Ok((t.dims.iter().map(|&d| d as usize).collect(), model.f32s(&t)?)),
+                None => {
+                    let t = run::output(outputs, name)?;
+                    Ok((t.dims().to_vec(), t.to_f64().into_iter().map(|v| v as f32).collect()))
+                }
+            }
+        };
+        let (dims, weight) = one(&plan.weight)?;
+        let bias = plan.bias.as_deref().map(one).transpose()?.map(|(_, b)| b);
+        Ok(Self { dims, weight, bias })
+    }
+}
+
 /// Head-mean keys: keys of every head from the stored weights, averaged over heads, in double precision.
-pub fn keys(model: &Model, plan: &KeysPlan, input: &Stream) -> Result<Stream> {
-    let constant = |name: &str| {
-        let v = model.graph.find(name).with_context(|| format!("no value `{name}`"))?;
-        let t = model.graph.constant(v).with_context(|| format!("`{name}` is no constant"))?;
-        anyhow::Ok((t.dims.clone(), model.f32s(&t)?))
-    };
-    let (dims, weight) = constant(&plan.weight)?;
+pub fn keys(plan: &KeysPlan, projection: &Projection, input: &Stream) -> Result<Stream> {
+    let Projection { dims, weight, bias } = projection;
     let [first, second] = dims[..] else { anyhow::bail!("weights of shape {dims:?}") };
-    let columns = if plan.transposed { first } else { second } as usize;
+    let columns = if plan.transposed { first } else { second };
     ensure!(weight.len() == input.channels * columns, "weights do not fit {} channels", input.channels);
     let at = |c: usize, j: usize| {
         f64::from(if plan.transposed { weight[j * input.channels + c] } else { weight[c * columns + j] })
     };
-    let bias = plan.bias.as_deref().map(constant).transpose()?.map(|(_, b)| b);
-    let offset = |j: usize| match &bias {
+    let offset = |j: usize| match bias {
         None => 0.0,
         Some(b) if b.len() == 1 => f64::from(b[0]),
         Some(b) => f64::from(b[j]),

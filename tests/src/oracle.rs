@@ -13,7 +13,8 @@ use crate::{
     canonical::Stream,
     case::Inputs,
     mask::{Mask, Seen},
-    metric, probe,
+    metric::{self, Projection},
+    probe,
     run::{self, Loader},
     taps::{Place, places},
 };
@@ -58,6 +59,7 @@ impl<'a> Oracle<'a> {
         let mut wanted = vec![plan.cut.value.as_str()];
         if let MetricPlan::Keys(k) = &plan.metric {
             wanted.push(&k.input);
+            wanted.extend(Projection::computed(model, k));
         }
         wanted.extend(plan.cut.grid_source.as_ref().map(|g| g.value.as_str()));
         wanted.extend(masks.iter().filter_map(Mask::follows));
@@ -83,7 +85,7 @@ impl<'a> Oracle<'a> {
             MetricPlan::Stream => base.clone(),
             MetricPlan::Keys(k) => {
                 let input = Stream::read(run::output(&outputs, &k.input)?, k.layout, batch)?;
-                metric::keys(self.model, k, &input)?
+                metric::keys(k, &Projection::read(self.model, k, &outputs)?, &input)?
             }
         };
         let grid = match (&self.plan.tokens.grid, &self.plan.cut.grid_source) {
