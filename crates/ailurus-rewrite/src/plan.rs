@@ -223,16 +223,18 @@ pub struct GatherEdit {
     pub node: String,
     /// Input position.
     pub input: usize,
-    /// Axes with a row per token, ascending.
+    /// Axes of the result with a row per token, ascending.
     pub axes: Vec<usize>,
     /// Which tokens.
     pub coverage: Coverage,
-    /// Axis of the table that is the batch, when it has one.
-    pub batch: Option<usize>,
-    /// The batch axis has a row per image already; otherwise it is of size 1 or missing, and grows.
+    /// Axis of the result that is the batch.
+    pub batch: usize,
+    /// The table has a row per image already; otherwise its batch axis is of size 1 or missing, and grows.
     pub per_image: bool,
     /// Rank of the table.
     pub rank: usize,
+    /// Rank of what it is combined with: its axes are the last ones of these.
+    pub out_rank: usize,
 }
 
 /// An attention whose scores take cluster sizes into account.

@@ -10,11 +10,11 @@ use std::collections::HashMap;
 
 pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
     // A table used by several blocks is gathered once.
-    let mut made: HashMap<(ValueId, Vec<usize>, Coverage, Option<usize>), ValueId> = HashMap::new();
+    let mut made: HashMap<(ValueId, Vec<usize>, Coverage, usize, usize), ValueId> = HashMap::new();
     for (edit, &node) in plan.gathers.iter().zip(&targets.gathers) {
         let table = b.edit.graph().node(node).input(edit.input);
         let table = table.ok_or_else(|| Error::Plan(format!("`{}` has no input {}", edit.node, edit.input)))?;
-        let key = (table, edit.axes.clone(), edit.coverage, edit.batch);
+        let key = (table, edit.axes.clone(), edit.coverage, edit.batch, edit.out_rank);
         let new = match made.get(&key) {
             Some(&v) => v,
             None => {
@@ -28,7 +28,7 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
     Ok(())
 }
 
-/// The table with its rows picked, and the batch in front.
+/// The table with its rows picked for each image, aligned with what it is combined with.
 fn gather(
     b: &mut Build,
     plan: &Plan,
@@ -37,24 +37,27 @@ fn gather(
     table: ValueId,
 ) -> Result<ValueId, Error> {
     let rows = representatives(b, plan, clusters, edit.coverage)?;
-    let (mut v, mut rank, mut axes) = (table, edit.rank, edit.axes.clone());
-    if edit.batch.is_some_and(|at| at != 0) {
-        return Err(Error::Plan("a table with its batch behind other axes".into()));
-    }
+    let rank = edit.out_rank;
+    let missing = rank.checked_sub(edit.rank).ok_or_else(|| Error::Plan("a table of too many axes".into()))?;
     if edit.per_image {
-        return gather_per_image(b, edit, v, rows);
+        return gather_per_image(b, edit, table, rows);
     }
-    if edit.batch.is_some() {
-        v = b.with_axes("table", "Squeeze", v, &[0], None)?;
-        rank -= 1;
-        axes.iter_mut().for_each(|a| *a -= 1);
+    // Without the batch axis, which is of size 1 or among the missing ones.
+    let mut v = table;
+    if edit.batch >= missing {
+        v = b.with_axes("table", "Squeeze", v, &[(edit.batch - missing) as i64], None)?;
     }
+    let leading: Vec<i64> = (0..missing - usize::from(edit.batch < missing)).map(|i| i as i64).collect();
+    if !leading.is_empty() {
+        v = b.with_axes("table", "Unsqueeze", v, &leading, None)?;
+    }
+    let axes: Vec<usize> = edit.axes.iter().map(|&a| if a > edit.batch { a - 1 } else { a }).collect();
     let (picked, at) = match axes[..] {
         // [.., T, ..] -> [.., B, R, ..]
         [axis] => (b.op("gathered", "Gather", &[v, rows], &[("axis", Attribute::Int(axis as i64))], None)?, axis),
         // [.., T, T] -> [.., T·T] -> [.., B, R, R]: one gather over pairs of tokens
-        [first, second] if second == first + 1 && second + 1 == rank => {
-            let index = pairs(b, v, rows, rank)?;
+        [first, second] if second == first + 1 && second + 2 == rank => {
+            let index = pairs(b, v, rows, rank - 1)?;
             let mut flat = vec![0i64; first];
             flat.push(-1);
             let table = b.reshape("table_pairs", v, &flat, None)?;
@@ -63,17 +66,18 @@ fn gather(
         _ => return Err(Error::Plan(format!("the table at `{}` has its token axes apart", edit.node))),
     };
     // The batch now stands where the first token axis stood.
-    if at == 0 {
+    if at == edit.batch {
         return Ok(picked);
     }
-    let mut perm: Vec<i64> = (0..=rank as i64).collect();
+    let mut perm: Vec<i64> = (0..rank as i64).collect();
     let batch = perm.remove(at);
-    perm.insert(0, batch);
+    perm.insert(edit.batch, batch);
     b.transpose("gathered_rows", picked, &perm, None)
 }
 
 /// A table `[B, .., T, ..]` or `[B, .., T, T]`: each image picks from its own rows.
 fn gather_per_image(b: &mut Build, edit: &GatherEdit, v: ValueId, rows: ValueId) -> Result<ValueId, Error> {
+    // Its batch axis comes first, so it misses none.
     let rank = edit.rank;
     let batched = [("batch_dims", Attribute::Int(1))];
     match edit.axes[..] {

@@ -1,7 +1,10 @@
 //! Tables and masks with a row per token.
 
 use super::Simulator;
-use crate::plan::{Coverage, GatherEdit};
+use crate::{
+    layout::Layout,
+    plan::{Coverage, GatherEdit},
+};
 use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, transfer};
 use ailurus_onnx::{Node, NodeId};
 
@@ -70,24 +73,27 @@ impl Simulator<'_, '_> {
                     format!("`{}` brings token data from before the cut", self.g.name_of(v)),
                 ));
             }
-            let batch = 0usize.checked_sub(offset).filter(|_| !out[0].contains_run(&t.patches));
+            let batch = usize::from(out[0].contains_run(&t.patches));
+            let own = batch.checked_sub(offset).map(|b| axes[b].clone()).unwrap_or_else(Axis::one);
+            let per_image = !own.is_one();
             let atoms = &self.interp.atoms;
-            let per_image = batch.is_some_and(|b| !axes[b].is_one());
-            if hits.len() > 2 || per_image && !atoms.symbols.equal(&atoms.size(&axes[0]), &atoms.size(&out[0])) {
+            let same = |x: &Axis, y: &Axis| atoms.symbols.equal(&atoms.size(x), &atoms.size(y));
+            // Heads folded into the batch would need each row once per head.
+            let folded = self.batch_axis().is_none_or(|b| !b.is_one() && !same(&b, &out[batch]));
+            if hits.len() > 2 || folded || per_image && (batch != 0 || !same(&own, &out[0])) {
                 return Err(self.refuse(
                     Code::AIL0210,
                     id,
                     format!("the table `{}` has an axis that is not understood", self.g.name_of(v)),
                 ));
             }
-            let mut new = axes;
+            let mut new: Vec<Axis> = (0..offset).map(|_| Axis::one()).chain(axes).collect();
             for &k in &hits {
-                new[k] = out[k + offset].replace_run(&t.patches, &self.clusters);
+                new[k + offset] = out[k + offset].replace_run(&t.patches, &self.clusters);
             }
             // Gathered rows differ from image to image, as the clusters do.
-            if let Some(b) = batch {
-                new[b] = out[0].clone();
-            }
+            new[batch] = out[batch].clone();
+            let hits: Vec<usize> = hits.into_iter().map(|k| k + offset).collect();
             table.axes = Some(new);
             table.activation = true;
             self.out.gathers.push(GatherEdit {
@@ -98,8 +104,20 @@ impl Simulator<'_, '_> {
                 batch,
                 per_image,
                 rank,
+                out_rank: out.len(),
             });
         }
         Ok(())
+    }
+
+    /// The batch axis of the stream; of size 1 for a stream without one.
+    fn batch_axis(&self) -> Option<Axis> {
+        let axes = self.a.interp.get(self.cut)?.axes();
+        Some(match Layout::of(axes, &self.a.trunk.tokens, &self.a.interp.atoms)? {
+            Layout::BatchTokenChannel => axes[0].clone(),
+            Layout::TokenBatchChannel => axes[1].clone(),
+            Layout::TokenChannel => Axis::one(),
+            Layout::Flat => return None,
+        })
     }
 }
