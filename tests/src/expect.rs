@@ -26,16 +26,13 @@ const TABLE: &[(&str, Status)] = &[
     ("timm_swin.*", Status::Refused("AIL0203")),
     // Global attention with relative positions computed from the map in each block.
     ("sam_orig_global.*", Status::Refused("AIL0206")),
-    // A table of positions gathered per image lacks the axis of the heads, which shows with more than one image.
-    ("hf_dinov3_vit.*", Status::KnownGap("with 3 images")),
-    ("timm_dinov3.*", Status::KnownGap("with 3 images")),
-    ("timm_eva02.*", Status::KnownGap("with 3 images")),
     ("collide_*", Status::Verified),
     ("dpt_shared_norm*", Status::Verified),
     ("hf_beit_seg.*", Status::Verified),
     ("hf_clip_vision.*", Status::Verified),
     ("hf_depth_anything.*", Status::Verified),
     ("hf_dinov2_bb.*", Status::Verified),
+    ("hf_dinov3_vit.*", Status::Verified),
     ("hf_dpt_depth.*", Status::Verified),
     ("hf_eomt.*", Status::Verified),
     ("hf_owlv2_vision.*", Status::Verified),
@@ -50,6 +47,8 @@ const TABLE: &[(&str, Status)] = &[
     ("timm_beit.*", Status::Verified),
     ("timm_deit_dist.*", Status::Verified),
     ("timm_dinov2_*", Status::Verified),
+    ("timm_dinov3.*", Status::Verified),
+    ("timm_eva02.*", Status::Verified),
     ("timm_vit_*", Status::Verified),
     ("torchvision_vit.*", Status::Verified),
 ];
