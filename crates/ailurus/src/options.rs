@@ -74,6 +74,13 @@ impl Options {
         self
     }
 
+    /// Lets each cluster weigh in attention as much as its patches would.
+    #[must_use]
+    pub fn proportional_attention(mut self, wanted: bool) -> Self {
+        self.rewrite.proportional = wanted;
+        self
+    }
+
     /// How the operators travel.
     #[must_use]
     pub fn emit(mut self, emit: Emit) -> Self {

@@ -7,7 +7,7 @@ use ailurus_analyze::{Analysis, Code, Refusal};
 use ailurus_onnx::{ExternalData, Model, WriteOptions, WriteReport};
 use ailurus_rewrite::{Emit, Plan};
 
-use crate::{Error, Options, Result, Summary};
+use crate::{Options, Result, Summary};
 
 /// Reads a model file; its weights stay in the file.
 ///
@@ -193,13 +193,12 @@ impl<'a> Rewriter<'a> {
         if same && !self.options.overwrite_input {
             return Err(ailurus_onnx::Error::SameFile { path: output.to_owned() }.into());
         }
-        let folder = parent(output);
-        let trouble = match std::fs::metadata(&folder) {
+        let source = match std::fs::metadata(parent(output)) {
             Ok(meta) if meta.is_dir() => return Ok(()),
-            Ok(_) => std::io::Error::other("it is no folder"),
+            Ok(_) => std::io::Error::other("its folder is a file"),
             Err(error) => error,
         };
-        Err(Error::Io { action: "write to the folder", path: folder, source: trouble })
+        Err(ailurus_onnx::Error::Write { action: "create", path: output.to_owned(), source }.into())
     }
 
     fn begin(&self, stage: Stage) {

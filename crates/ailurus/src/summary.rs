@@ -38,6 +38,8 @@ pub struct Summary {
     pub operands: usize,
     /// Tables gathered by representative token.
     pub gathers: usize,
+    /// Attentions that weigh clusters by their size.
+    pub proportional: usize,
     /// Shapes that keep their old numbers behind the encoder.
     pub reroutes: usize,
     /// Things worth knowing.
@@ -117,6 +119,7 @@ impl Summary {
             unfolds: plan.unfolds.iter().map(|u| (u.value.clone(), u.mode)).collect(),
             operands: plan.operands.len(),
             gathers: plan.gathers.len(),
+            proportional: plan.proportional.len(),
             reroutes: plan.reroutes.len(),
             notes: plan.notes.clone(),
             #[cfg(feature = "runtime")]

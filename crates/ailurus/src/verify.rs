@@ -50,6 +50,8 @@ pub struct Verdict {
     pub runtime: String,
     /// What went in, in words.
     pub source: String,
+    /// The form in which the operators were run, where it is not the one that is written.
+    pub instead: Option<Emit>,
     /// Differences by output.
     pub outputs: Vec<Difference>,
     /// The relative L2 difference that was allowed, where one was.
@@ -77,15 +79,20 @@ impl Check {
             Some(path) => engine::load_file(&*runtime, path)?,
             None => engine::load(&*runtime, original, folder)?,
         };
-        // Without bodies only a runtime with our library could run the operators.
-        let other = if emit == Emit::Custom {
-            let with_bodies = pipeline::rewrite(original, plan, Emit::Function)?;
-            engine::load(&*runtime, &with_bodies, folder)?
-        } else {
+        // Bare nodes would need a runtime with our library, and tract wants them bare: it has the operators, and
+        // cannot work out the shapes of their bodies.
+        let emitted = match emit {
+            Emit::Custom => Emit::Function,
+            Emit::Inline if self.engine.is_tract(&*runtime) => Emit::Function,
+            emit => emit,
+        };
+        let other = if emitted == emit {
             engine::load(&*runtime, rewritten, folder)?
+        } else {
+            engine::load(&*runtime, &pipeline::rewrite(original, plan, emitted)?, folder)?
         };
         let exact = self.tolerance.or_else(|| keeps_everything(plan).then(|| float_tolerance(plan)));
-        self.compare(&*runtime, &base, &other, exact)
+        self.compare(&*runtime, &base, &other, exact, (emitted != emit).then_some(emitted))
     }
 
     /// Compares two files.
@@ -96,15 +103,23 @@ impl Check {
         let runtime = self.engine.runtime()?;
         let base = engine::load_file(&*runtime, original)?;
         let other = engine::load_file(&*runtime, other)?;
-        self.compare(&*runtime, &base, &other, self.tolerance)
+        self.compare(&*runtime, &base, &other, self.tolerance, None)
     }
 
-    fn compare(&self, runtime: &dyn Runtime, base: &Loaded, other: &Loaded, tolerance: Option<f64>) -> Result<Verdict> {
+    fn compare(
+        &self,
+        runtime: &dyn Runtime,
+        base: &Loaded,
+        other: &Loaded,
+        tolerance: Option<f64>,
+        instead: Option<Emit>,
+    ) -> Result<Verdict> {
         let inputs = inputs::make(base.session.inputs(), &self.source, &self.normalization)?;
         let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
         let mut verdict = Verdict {
             runtime: runtime.name(),
             source: self.source.describe(),
+            instead,
             outputs: Vec::new(),
             tolerance,
             latency: None,

@@ -103,6 +103,9 @@ pub struct Tuning {
     /// update, or becomes a copy of its cluster (as published) [default: residual]
     #[arg(long, value_enum)]
     pub unfold: Option<UnfoldFlag>,
+    /// Let each cluster weigh in attention as much as its patches would (adds the logarithm of its size to the scores)
+    #[arg(long)]
+    pub proportional_attention: bool,
     /// Nearest neighbours in the density [default: 1]
     #[arg(long, value_name = "K")]
     pub neighbors: Option<usize>,

@@ -11,6 +11,8 @@ pub enum Failure {
     Usage(String),
     /// Something went wrong on the way.
     Error(Error),
+    /// A fault of the program itself.
+    Fault(String),
     /// Standard output cannot be written.
     Output(std::io::Error),
 }
@@ -39,7 +41,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => 2,
             Failure::Error(error) if error.is_verification() => 3,
-            Failure::Error(_) | Failure::Output(_) => 1,
+            Failure::Error(_) | Failure::Output(_) | Failure::Fault(_) => 1,
         }
     }
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
+            Failure::Fault(text) => write!(f, "internal fault: {text}"),
             Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
         }
     }
@@ -67,7 +70,7 @@ impl miette::Diagnostic for Failure {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         match self {
             Failure::Error(error) => Some(Box::new(error.code())),
-            Failure::Usage(_) | Failure::Output(_) => None,
+            Failure::Usage(_) | Failure::Output(_) | Failure::Fault(_) => None,
         }
     }
 
@@ -81,6 +84,7 @@ impl miette::Diagnostic for Failure {
                 }))
             }
             Failure::Usage(_) => Some(Box::new("`--help` lists the options")),
+            Failure::Fault(_) => Some(Box::new("nothing was written; please report this, with the model if you can")),
             Failure::Output(_) => None,
         }
     }

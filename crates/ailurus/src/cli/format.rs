@@ -85,6 +85,9 @@ pub fn summary(s: &Summary) -> String {
         "edits",
         format!("{} shape operands, {} tables gathered, {} shapes rerouted", s.operands, s.gathers, s.reroutes),
     );
+    if s.proportional > 0 {
+        line("weights", format!("{} attentions weigh clusters by their size", s.proportional));
+    }
     line("work", format!("{} -> {}, a promise of {:.2}x", flops(s.flops.before), flops(s.flops.after), s.promise));
     for note in &s.notes {
         line("note", note.clone());
@@ -108,7 +111,8 @@ pub fn summary(s: &Summary) -> String {
 
 /// The outcome of a comparison.
 pub fn verdict(v: &Verdict) -> String {
-    let mut out = format!("  {:<8} {} on {}\n", "check", v.runtime, v.source);
+    let instead = v.instead.map_or("", |_| ", the operators as nodes of their own");
+    let mut out = format!("  {:<8} {} on {}{instead}\n", "check", v.runtime, v.source);
     for d in &v.outputs {
         let shape: Vec<String> = d.dims.iter().map(usize::to_string).collect();
         let labels =

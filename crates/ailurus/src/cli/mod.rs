@@ -4,6 +4,7 @@
 pub mod args;
 mod commands;
 mod failure;
+mod faults;
 mod format;
 mod printer;
 mod resolve;
@@ -46,7 +47,7 @@ pub fn main<P: Program>(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match commands::run(command, &printer) {
+    match faults::guard(|| commands::run(command, &printer)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             printer.failure(&failure);

@@ -23,6 +23,7 @@ impl Tuning {
                 tokens: None,
                 metric: None,
                 unfold: None,
+                proportional_attention: false,
                 neighbors: None,
                 window: None,
                 spatial_mix: None,
@@ -52,6 +53,7 @@ impl Tuning {
                 UnfoldFlag::Copy => UnfoldMode::Copy,
             });
         }
+        options = options.proportional_attention(self.proportional_attention);
         let r = &mut options.rewrite;
         r.neighbors = self.neighbors.unwrap_or(r.neighbors);
         r.window = self.window.unwrap_or(r.window);

@@ -125,8 +125,8 @@ fn cut(p: &Plan) -> String {
             MetricPlan::Keys(k) => format!(
                 "keys of block {}, mean of {} heads: {} columns of `{}`",
                 p.layer + 1,
-                k.heads.len(),
-                k.heads.first().map_or(0, Vec::len),
+                k.columns.heads,
+                k.columns.head_dim,
                 k.weight
             ),
         },

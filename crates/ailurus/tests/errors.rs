@@ -1,0 +1,358 @@
+//! Whatever goes wrong: the right code, the right exit status, and an untouched output path.
+
+mod common;
+
+use std::path::Path;
+
+use ailurus::onnx::{DataType, Dim, GraphEdit, Model, NodeSpec, TensorType};
+use common::{Place, Run, fixture};
+
+const MODEL: &str = "segmenter_mask.ts17b";
+
+/// A rewrite that must fail.
+struct Case {
+    /// What is wrong.
+    name: &'static str,
+    /// Prepares the folder and gives the arguments; `{}` in them is the output path.
+    args: fn(&Place) -> Vec<String>,
+    code: &'static str,
+    exit: i32,
+    /// What the message has to mention.
+    says: &'static str,
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_str().unwrap().to_owned()
+}
+
+fn args(input: impl AsRef<Path>, more: &str) -> Vec<String> {
+    let mut out = vec![text(input), "{}".to_owned()];
+    out.extend(more.split_whitespace().map(str::to_owned));
+    out
+}
+
+fn model() -> Vec<u8> {
+    std::fs::read(fixture(MODEL)).unwrap()
+}
+
+/// A model without attention.
+fn relu() -> Vec<u8> {
+    let mut edit = GraphEdit::new(Model::new("g", 8, 17));
+    let shape = [1, 3, 32, 32].map(Dim::Value).to_vec();
+    let ty = TensorType { dtype: DataType::F32, shape: Some(shape) };
+    let x = edit.add_graph_input("x", ty.clone()).unwrap();
+    let y = edit.add(NodeSpec::new("Relu", [x]).name("relu").output("y", Some(ty))).unwrap();
+    edit.add_graph_output(y).unwrap();
+    edit.finish().unwrap().to_bytes().unwrap()
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "missing file",
+        args: |p| args(p.path("absent.onnx"), "--layer 2"),
+        code: "AIL0101",
+        exit: 1,
+        says: "absent.onnx",
+    },
+    Case { name: "folder", args: |p| args(p.path("."), "--layer 2"), code: "AIL0101", exit: 1, says: "read" },
+    Case {
+        name: "not a protobuf",
+        args: |p| args(p.write("a.onnx", "<html>404 not found</html>"), "--layer 2"),
+        code: "AIL0102",
+        exit: 1,
+        says: "not an ONNX model",
+    },
+    Case {
+        name: "empty file",
+        args: |p| args(p.write("a.onnx", ""), "--layer 2"),
+        code: "AIL0102",
+        exit: 1,
+        says: "not an ONNX model",
+    },
+    Case {
+        name: "truncated in the middle",
+        args: |p| args(p.write("a.onnx", &model()[..400_000]), "--layer 2"),
+        code: "AIL0103",
+        exit: 1,
+        says: "cut short",
+    },
+    Case {
+        name: "truncated by one byte",
+        args: |p| args(p.write("a.onnx", &model()[..model().len() - 1]), "--layer 2"),
+        code: "AIL0103",
+        exit: 1,
+        says: "cut short",
+    },
+    Case {
+        name: "no transformer",
+        args: |p| args(p.write("a.onnx", relu()), "--layer 1"),
+        code: "AIL0201",
+        exit: 1,
+        says: "no attention",
+    },
+    Case { name: "layer 0", args: |_| args(fixture(MODEL), "--layer 0"), code: "AIL0202", exit: 1, says: "4" },
+    Case {
+        name: "last layer",
+        args: |_| args(fixture(MODEL), "--layer 4"),
+        code: "AIL0202",
+        exit: 1,
+        says: "this model has 4 transformer blocks",
+    },
+    Case {
+        name: "layer far out of range",
+        args: |_| args(fixture(MODEL), "--layer 18446744073709551615"),
+        code: "AIL0202",
+        exit: 1,
+        says: "this model has 4 transformer blocks",
+    },
+    Case {
+        name: "rewritten before",
+        args: |p| {
+            let once = p.path("once.onnx");
+            p.rewrite(args(fixture(MODEL), "--layer 2").iter().map(|a| a.replace("{}", &text(&once)))).ok();
+            args(once, "--layer 1")
+        },
+        code: "AIL0212",
+        exit: 1,
+        says: "original model",
+    },
+    Case {
+        name: "too many tokens",
+        args: |_| args(fixture(MODEL), "--layer 2 --tokens 1000000"),
+        code: "AIL0305",
+        exit: 1,
+        says: "1000000",
+    },
+    Case {
+        name: "no window",
+        args: |_| args(fixture(MODEL), "--layer 2 --window 0"),
+        code: "AIL0301",
+        exit: 1,
+        says: "window",
+    },
+    Case {
+        name: "plan of another model",
+        args: |p| {
+            let plan = p.ailurus(["plan", &text(fixture("torchvision_vit.ts17b")), "--layer", "2"]);
+            let plan = p.write("plan.json", plan.ok().stdout);
+            args(fixture(MODEL), &format!("--plan {}", text(plan)))
+        },
+        code: "AIL0401",
+        exit: 1,
+        says: "this model does not have",
+    },
+    Case {
+        name: "no plan at all",
+        args: |p| args(fixture(MODEL), &format!("--plan {}", text(p.write("plan.json", "{}")))),
+        code: "AIL0702",
+        exit: 1,
+        says: "plan.json",
+    },
+    Case {
+        name: "missing plan",
+        args: |p| args(fixture(MODEL), &format!("--plan {}", text(p.path("absent.json")))),
+        code: "AIL0702",
+        exit: 1,
+        says: "absent.json",
+    },
+    Case {
+        name: "missing picture",
+        args: |p| args(fixture(MODEL), &format!("--layer 2 --runtime tract --check={}", text(p.path("absent.png")))),
+        code: "AIL0703",
+        exit: 1,
+        says: "absent.png",
+    },
+    Case {
+        name: "no picture",
+        args: |p| {
+            let picture = p.write("a.png", "no picture");
+            args(fixture(MODEL), &format!("--layer 2 --runtime tract --check={}", text(picture)))
+        },
+        code: "AIL0703",
+        exit: 1,
+        says: "a.png",
+    },
+    Case {
+        name: "verification failed",
+        args: |_| args(fixture(MODEL), "--layer 1 --keep 0.1 --runtime tract --check --tolerance 1e-9"),
+        code: "AIL0701",
+        exit: 3,
+        says: "differs",
+    },
+    Case {
+        name: "share too large",
+        args: |_| args(fixture(MODEL), "--layer 2 --keep 1.5"),
+        code: "",
+        exit: 2,
+        says: "at most 1",
+    },
+    Case {
+        name: "share of nothing",
+        args: |_| args(fixture(MODEL), "--layer 2 --keep 0"),
+        code: "",
+        exit: 2,
+        says: "above 0",
+    },
+    Case {
+        name: "no tokens",
+        args: |_| args(fixture(MODEL), "--layer 2 --tokens 0"),
+        code: "",
+        exit: 2,
+        says: "tokens",
+    },
+    Case { name: "no layer", args: |_| args(fixture(MODEL), ""), code: "", exit: 2, says: "--layer" },
+    Case {
+        name: "share and tokens",
+        args: |_| args(fixture(MODEL), "--layer 2 --keep 0.5 --tokens 9"),
+        code: "",
+        exit: 2,
+        says: "cannot be used with",
+    },
+    Case {
+        name: "runtime without check",
+        args: |_| args(fixture(MODEL), "--layer 2 --runtime tract"),
+        code: "",
+        exit: 2,
+        says: "--check",
+    },
+    Case {
+        name: "flags of another version",
+        args: |_| args(fixture(MODEL), "--layer 2 --method expedit"),
+        code: "",
+        exit: 2,
+        says: "--method",
+    },
+];
+
+#[track_caller]
+fn assert_refused(name: &str, run: &Run, code: &str, exit: i32, says: &str) {
+    assert_eq!(run.code, exit, "{name}: {}\n{}", run.stdout, run.stderr);
+    let words = |s: &str| s.split_whitespace().filter(|w| *w != "|").collect::<Vec<_>>().join(" ");
+    assert!(run.stderr.contains(code), "{name}: no {code} in:\n{}", run.stderr);
+    // Messages are wrapped to the width of the screen, also in the middle of a path.
+    let squeezed = run.stderr.replace(char::is_whitespace, "").replace('|', "");
+    assert!(
+        words(&run.stderr).contains(says) || squeezed.contains(&says.replace(' ', "")),
+        "{name}: no {says:?} in:\n{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains('\u{1b}'), "{name}: colours without a terminal");
+    assert!(!run.stderr.contains("panicked"), "{name}: {}", run.stderr);
+}
+
+#[test]
+fn the_output_is_untouched() {
+    for case in CASES {
+        for existing in [None, Some("what was here before")] {
+            let place = Place::new();
+            let output = place.path("out.onnx");
+            let list: Vec<String> = (case.args)(&place).iter().map(|a| a.replace("{}", &text(&output))).collect();
+            if let Some(content) = existing {
+                std::fs::write(&output, content).unwrap();
+            }
+            let before = place.listing();
+            let run = place.rewrite(&list);
+            assert_refused(case.name, &run, case.code, case.exit, case.says);
+            assert_eq!(place.listing(), before, "{}: files in the folder", case.name);
+            assert_eq!(std::fs::read_to_string(&output).ok().as_deref(), existing, "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn output_equals_input() {
+    let place = Place::new();
+    let input = place.write("m.onnx", model());
+    std::fs::create_dir(place.path("sub")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&input, place.path("link.onnx")).unwrap();
+    let before = place.listing();
+    for output in ["m.onnx", "./m.onnx", "sub/../m.onnx", "link.onnx"] {
+        if cfg!(not(unix)) && output == "link.onnx" {
+            continue;
+        }
+        let run = place.rewrite(["m.onnx", output, "--layer", "2"]);
+        assert_refused(output, &run, "AIL0116", 1, "choose another output");
+        assert_eq!(std::fs::read(&input).unwrap(), model(), "{output}");
+        assert_eq!(place.listing(), before, "{output}");
+    }
+    place.rewrite(["m.onnx", "m.onnx", "--layer", "2", "--force"]).ok();
+    assert!(Model::load(&input).unwrap().header.metadata.contains_key("ailurus.plan"));
+    assert_eq!(place.listing(), before);
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let place = Place::new();
+    let input = text(fixture(MODEL));
+    place.write("file", "x");
+    std::fs::create_dir(place.path("folder.onnx")).unwrap();
+    let before = place.listing();
+    let mut outputs = vec!["absent/out.onnx", "file/out.onnx", "folder.onnx"];
+    if cfg!(target_os = "linux") {
+        // Closed to everybody, also to root, whom permissions do not stop; and a full disk.
+        outputs.extend(["/proc/out.onnx", "/dev/full"]);
+    }
+    for output in outputs {
+        let run = place.rewrite([input.as_str(), output, "--layer", "2"]);
+        assert_refused(output, &run, "AIL0115", 1, "nothing was changed at the destination");
+        assert_eq!(place.listing(), before, "{output}");
+    }
+}
+
+/// A limit on file sizes fails writes in the middle of a file, as a full disk does.
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disk() {
+    for existing in [None, Some("what was here before")] {
+        let place = Place::new();
+        let output = place.path("out.onnx");
+        if let Some(content) = existing {
+            std::fs::write(&output, content).unwrap();
+        }
+        let before = place.listing();
+        let mut shell = place.command("sh");
+        shell
+            .args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_ailurus-rewrite")])
+            .arg(fixture(MODEL))
+            .args([text(&output).as_str(), "--layer", "2"]);
+        let run = place.run(&mut shell);
+        assert_refused("full disk", &run, "AIL0115", 1, "nothing was changed at the destination");
+        assert_eq!(place.listing(), before);
+        assert_eq!(std::fs::read_to_string(&output).ok().as_deref(), existing);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn full_standard_output() {
+    let place = Place::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = place.command(env!("CARGO_BIN_EXE_ailurus"));
+    let run = place.run(command.arg("explain").stdout(full));
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("standard output"), "{}", run.stderr);
+}
+
+#[test]
+fn other_commands() {
+    let place = Place::new();
+    let model = text(fixture(MODEL));
+    let cases: &[(&[&str], &str, i32, &str)] = &[
+        (&["inspect", "absent.onnx"], "AIL0101", 1, "absent.onnx"),
+        (&["inspect", &model, "--layer", "9"], "AIL0202", 1, "4 transformer blocks"),
+        (&["inspect", &model, "--keep", "0.5"], "", 2, "--layer"),
+        (&["plan", &model, "--layer", "9"], "AIL0202", 1, "4 transformer blocks"),
+        (&["plan", &model], "", 2, "--layer"),
+        (&["view", &model, "absent.png", "o.png", "--layer", "2"], "AIL0703", 1, "absent.png"),
+        (&["verify", &model, "absent.onnx"], "AIL0101", 1, "absent.onnx"),
+        (&["explain", "AIL9999"], "", 2, "AIL9999"),
+        (&["frobnicate"], "", 2, "frobnicate"),
+        (&[], "", 2, "Usage"),
+    ];
+    for (args, code, exit, says) in cases {
+        let run = place.ailurus(*args);
+        assert_refused(&args.join(" "), &run, code, *exit, says);
+        assert_eq!(place.listing(), Vec::<String>::new());
+    }
+}
