@@ -126,7 +126,7 @@ impl Symbols {
     /// `a / b` when that is a polynomial.
     pub fn divide(&self, a: &Expr, b: &Expr) -> Option<Expr> {
         if let (Some(x), Some(y)) = (self.known(a), self.known(b)) {
-            return (y != 0 && x % y == 0).then(|| Expr::from(x / y));
+            return (x.checked_rem(y) == Some(0)).then(|| Expr::from(x / y));
         }
         a.divide(b)
     }
@@ -179,6 +179,11 @@ impl Expr {
         }
     }
 
+    /// Short enough to be a size; graphs made to do harm can multiply forever.
+    pub fn is_tame(&self) -> bool {
+        self.0.len() <= 64 && self.0.keys().all(|m| m.len() <= 16)
+    }
+
     /// True for the literal 1.
     pub fn is_one(&self) -> bool {
         self.constant() == Some(1)
@@ -199,7 +204,7 @@ impl Expr {
                     let at = m.iter().position(|x| x == v)?;
                     m.remove(at);
                 }
-                if bc == 0 || c % bc != 0 {
+                if c.checked_rem(bc) != Some(0) {
                     return None;
                 }
                 out.add_term(m, c / bc);

@@ -83,6 +83,15 @@ impl Axis {
         self.0.len() == 1 && self.0[0].is_empty()
     }
 
+    /// Number of factors, nested ones included.
+    pub fn weight(&self) -> usize {
+        let of = |f: &Factor| match f {
+            Factor::Atom(_) => 1,
+            Factor::Cat(inner) => inner.weight(),
+        };
+        self.0.iter().map(|r| 1 + r.iter().map(of).sum::<usize>()).sum()
+    }
+
     /// Factors for a reshape: a concatenation stays whole.
     fn factors(&self) -> Vec<Factor> {
         if self.0.len() == 1 { self.0[0].clone() } else { vec![Factor::Cat(self.clone())] }

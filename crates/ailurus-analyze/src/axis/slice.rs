@@ -18,7 +18,9 @@ impl Atoms {
                 parts.push(run.clone());
             } else if s.at_least(&at, end) || s.at_least(start, &stop) {
                 // outside
-            } else if let Some(k) = s.known(end).zip(s.known(start)).map(|(e, b)| e - b).filter(|&k| k <= 0) {
+            } else if let Some(k) =
+                s.known(end).zip(s.known(start)).map(|(e, b)| e.saturating_sub(b)).filter(|&k| k <= 0)
+            {
                 debug_assert!(k <= 0);
             } else {
                 let from = if s.at_least(&at, start) { Expr::default() } else { start.clone() - at.clone() };

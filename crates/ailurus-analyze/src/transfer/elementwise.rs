@@ -152,10 +152,17 @@ fn compute(op: &str, ctx: &mut Ctx, dtype: DataType) -> Option<Vec<Scalar>> {
         (0..count)
             .map(|i| {
                 let args: Vec<Scalar> = lists.iter().map(|l| at(l, i)).collect();
-                scalar(op, &args, ctx.atoms, dtype).unwrap_or(Scalar::Unknown)
+                scalar(op, &args, ctx.atoms, dtype).filter(is_tame).unwrap_or(Scalar::Unknown)
             })
             .collect(),
     )
+}
+
+fn is_tame(s: &Scalar) -> bool {
+    match s {
+        Scalar::Int(e) | Scalar::Ratio(e, _) => e.is_tame(),
+        Scalar::Float(_) | Scalar::Unknown => true,
+    }
 }
 
 fn float(s: &Scalar, atoms: &Atoms) -> Option<f64> {
@@ -284,7 +291,7 @@ fn integer(op: &str, args: &[Scalar], atoms: &mut Atoms) -> Option<Scalar> {
             (Some(q), _) => q,
             // Integer division truncates; sizes are not negative, so that is the floor.
             (None, Some(d)) if d > 0 && a.constant().is_none_or(|v| v >= 0) => s.floor_div(&a, d),
-            (None, Some(d)) if d != 0 => Expr::from(a.constant()? / d),
+            (None, Some(d)) if d != 0 => Expr::from(a.constant()?.checked_div(d)?),
             _ => return None,
         },
         ("Mod", Some(b)) => {

@@ -138,7 +138,7 @@ pub fn split(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         (Some(s), _) => s.iter().map(|&v| Expr::from(v)).collect(),
         (None, Some(a)) => a.ints()?,
         (None, None) => {
-            let n = ctx.node.int("num_outputs", count).max(1);
+            let n = Some(ctx.node.int("num_outputs", count)).filter(|&n| n == count && n > 0)?;
             let each = ctx.atoms.symbols.floor_div(&(size.clone() + Expr::from(n - 1)), n);
             let mut v = vec![each.clone(); (n - 1) as usize];
             v.push(size.clone() - each * Expr::from(n - 1));
@@ -226,7 +226,7 @@ pub fn gather(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 
 pub fn gather_elements(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let (axes, index) = (ctx.axes(0)?, ctx.axes(1)?);
-    let at = ctx.axis_attr("axis", 0, axes.len())?;
+    let at = ctx.axis_attr("axis", 0, axes.len().min(index.len()))?;
     ctx.effect(0, &axes[at], How::Mix);
     let mut out = axes.clone();
     let size = ctx.atoms.size(&index[at]);
@@ -267,14 +267,25 @@ pub fn scatter(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     Some(vec![a])
 }
 
+/// An axis of more parts than this is no longer taken apart.
+const MAX_WEIGHT: usize = 1024;
+
 pub fn concat(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let operands: Vec<Abs> = ctx.inputs.iter().cloned().collect::<Option<_>>()?;
     let rank = operands.iter().map(|o| o.rank()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    if operands.iter().any(|o| o.rank() != Some(rank)) {
+        return None;
+    }
     let at = ctx.axis_attr("axis", 0, rank)?;
     let mut out = Vec::with_capacity(rank);
     for i in 0..rank {
         let column: Vec<(&Axis, bool)> = operands.iter().map(|o| (&o.axes()[i], o.activation)).collect();
-        out.push(if i == at {
+        let weight: usize = column.iter().map(|(a, _)| a.weight()).sum();
+        out.push(if i == at && weight > MAX_WEIGHT {
+            let whole = column.iter().fold(Expr::default(), |s, (a, _)| s + ctx.atoms.size(a));
+            let first = column.first()?.0.clone();
+            ctx.atoms.axis_from(&first, "joined", whole)
+        } else if i == at {
             ctx.atoms.concat(&column.iter().map(|(a, _)| (*a).clone()).collect::<Vec<_>>())
         } else {
             column.iter().find(|(_, data)| *data).or_else(|| column.first()).map(|(a, _)| (*a).clone())?

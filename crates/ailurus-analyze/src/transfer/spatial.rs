@@ -7,10 +7,16 @@ use crate::{
     interp::{Ctx, How},
 };
 
+/// Strides, pads and kernels beyond this are nonsense, and would only overflow.
+fn sane(v: i64) -> i64 {
+    v.clamp(-(1 << 20), 1 << 20)
+}
+
 /// Size of a convolution or pooling output along one spatial axis.
 fn windowed(ctx: &mut Ctx, size: Expr, i: usize, kernel: i64, spatial: usize, ceil: bool) -> Expr {
-    let pick =
-        |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
+    let pick = |name: &str, default: i64, at: usize| {
+        ctx.node.ints(name).and_then(|v| v.get(at).copied()).map_or(default, sane)
+    };
     let (stride, dilation) = (pick("strides", 1, i).max(1), pick("dilations", 1, i).max(1));
     let reach = dilation * (kernel - 1) + 1;
     match ctx.node.str("auto_pad").unwrap_or("NOTSET") {
@@ -28,7 +34,7 @@ fn slide(ctx: &mut Ctx, axes: &[Axis], kernel: &[i64], ceil: bool) -> Vec<Axis> 
     let spatial = axes.len() - 2;
     let mut out = Vec::with_capacity(spatial);
     for (i, axis) in axes[2..].iter().enumerate() {
-        let k = kernel.get(i).copied().unwrap_or(1);
+        let k = kernel.get(i).copied().map_or(1, sane);
         let before = ctx.atoms.size(axis);
         let after = windowed(ctx, before.clone(), i, k, spatial, ceil);
         if k == 1 && after == before {
@@ -47,7 +53,7 @@ pub fn conv(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     if axes.len() < 3 || w.len() != axes.len() {
         return None;
     }
-    let kernel: Vec<i64> = w[2..].iter().map(|k| ctx.atoms.known(k)).collect::<Option<_>>()?;
+    let kernel: Vec<i64> = w[2..].iter().map(|k| ctx.atoms.known(k).map(sane)).collect::<Option<_>>()?;
     ctx.effect(0, &axes[1], How::Contract);
     let mut out = vec![axes[0].clone(), w[0].clone()];
     out.extend(slide(ctx, &axes, &kernel, false));
@@ -62,11 +68,12 @@ pub fn conv_transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let channels = ctx.atoms.size(w.get(1)?) * Expr::from(group);
     ctx.effect(0, &axes[1], How::Contract);
     let mut out = vec![axes[0].clone(), ctx.atoms.axis("channels", channels)];
-    let list =
-        |name: &str, default: i64, at: usize| ctx.node.ints(name).and_then(|v| v.get(at).copied()).unwrap_or(default);
+    let list = |name: &str, default: i64, at: usize| {
+        ctx.node.ints(name).and_then(|v| v.get(at).copied()).map_or(default, sane)
+    };
     let mut sizes = Vec::new();
     for i in 0..spatial {
-        let k = ctx.atoms.known(w.get(i + 2)?)?;
+        let k = sane(ctx.atoms.known(w.get(i + 2)?)?);
         let (s, d) = (list("strides", 1, i), list("dilations", 1, i));
         let pads = list("pads", 0, i) + list("pads", 0, i + spatial);
         let grow = d * (k - 1) + 1 + list("output_padding", 0, i) - pads - s;
@@ -139,7 +146,7 @@ pub fn resize(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 fn maps(ctx: &Ctx) -> Option<(Abs, Vec<Axis>, i64)> {
     let a = ctx.input(0)?.clone();
     let axes = a.axes.clone().filter(|x| x.len() == 4)?;
-    Some((a, axes, ctx.node.int("blocksize", 1)))
+    Some((a, axes, sane(ctx.node.int("blocksize", 1)).max(1)))
 }
 
 pub fn depth_to_space(ctx: &mut Ctx) -> Option<Vec<Abs>> {

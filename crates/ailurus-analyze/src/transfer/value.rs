@@ -110,7 +110,7 @@ pub fn range(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         && (0..=MAX_TRACKED as i64).contains(&n)
         && !dtype.is_float()
     {
-        a.elements = Some((0..n).map(|i| Scalar::Int(Expr::from(s + i * d))).collect());
+        a.elements = Some((0..n).map(|i| Scalar::Int(Expr::from(s.wrapping_add(i.wrapping_mul(d))))).collect());
     }
     Some(vec![a])
 }
