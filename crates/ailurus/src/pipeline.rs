@@ -9,12 +9,13 @@ use ailurus_rewrite::{Emit, Plan};
 
 use crate::{Options, Result, Summary};
 
-/// Reads a model file; its weights stay in the file.
+/// Reads a model file; its weights stay in the file. Fused skip connections are taken apart, since they hide the residual
+/// stream; runtimes fuse them again.
 ///
 /// # Errors
 /// When it cannot be read or is no ONNX model.
 pub fn load(path: impl AsRef<Path>) -> Result<Model> {
-    Ok(Model::load(path)?)
+    Ok(ailurus_rewrite::prepare(Model::load(path)?)?)
 }
 
 /// Finds out what the graph means.
@@ -159,6 +160,7 @@ impl<'a> Rewriter<'a> {
         self.begin(Stage::Rewrite);
         let rewritten = rewrite(&model, &plan, self.options.emit)?;
         let mut summary = Summary::of(input.to_owned(), &plan, self.options.emit);
+        #[cfg_attr(not(feature = "runtime"), allow(unused_mut, reason = "nothing can be verified"))]
         let mut paused = Duration::ZERO;
         #[cfg(feature = "runtime")]
         if let Some(check) = &self.check {
