@@ -28,15 +28,6 @@ pub enum Engine {
 const IN_MEMORY: u64 = 256 << 20;
 
 impl Engine {
-    /// True when this choice came out as the embedded runtime.
-    #[cfg_attr(not(feature = "tract"), allow(unused_variables, reason = "there is no embedded runtime"))]
-    pub(crate) fn is_tract(self, runtime: &dyn Runtime) -> bool {
-        #[cfg(feature = "tract")]
-        return runtime.name().starts_with("tract");
-        #[cfg(not(feature = "tract"))]
-        return false;
-    }
-
     /// The runtime.
     pub(crate) fn runtime(self) -> Result<Box<dyn Runtime>> {
         match self {

@@ -79,11 +79,9 @@ impl Check {
             Some(path) => engine::load_file(&*runtime, path)?,
             None => engine::load(&*runtime, original, folder)?,
         };
-        // Bare nodes would need a runtime with our library, and tract wants them bare: it has the operators, and
-        // cannot work out the shapes of their bodies.
+        // Bare nodes would need a runtime with our library.
         let emitted = match emit {
             Emit::Custom => Emit::Function,
-            Emit::Inline if self.engine.is_tract(&*runtime) => Emit::Function,
             emit => emit,
         };
         let other = if emitted == emit {

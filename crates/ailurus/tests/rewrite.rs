@@ -124,6 +124,19 @@ fn all_tokens_in_onnx_runtime() {
     }
 }
 
+/// tract computes the same from operators of its own and from their bodies of standard operators.
+#[test]
+fn bodies_in_tract() {
+    for name in FIXTURES {
+        let place = Place::new();
+        let input = path(fixture(name));
+        place.rewrite([&input, "function.onnx", "--layer", "2"]).ok();
+        place.rewrite([&input, "inline.onnx", "--layer", "2", "--emit", "inline"]).ok();
+        let args = ["verify", "function.onnx", "inline.onnx", "--runtime", "tract", "--tolerance", "1e-5"];
+        place.ailurus(args).ok();
+    }
+}
+
 #[test]
 fn check_reports() {
     let place = Place::new();

@@ -61,10 +61,13 @@ struct Sorted {
 fn sort(b: &mut Builder) -> Sorted {
     let count = b.dim("index", 1);
     let (row, token) = b.top_k("index", &count, 1, false);
-    // (-T) mod CHUNK, as ONNX's Mod takes the sign of the divisor.
-    let negative = b.op("Neg", &[&count]);
+    // Up to the next multiple of CHUNK. Not (-T) mod CHUNK: runtimes disagree on the sign of a remainder.
     let chunk = b.ints(&[CHUNK]);
-    let missing = b.op("Mod", &[&negative, &chunk]);
+    let round = b.ints(&[CHUNK - 1]);
+    let raised = b.op("Add", &[&count, &round]);
+    let chunks = b.op("Div", &[&raised, &chunk]);
+    let whole = b.op("Mul", &[&chunks, &chunk]);
+    let missing = b.op("Sub", &[&whole, &count]);
     let batch = b.dim("index", 0);
     let shape = b.concat(&[&batch, &missing], 0);
     // Not `Pad`, which takes integers from opset 13 on only.

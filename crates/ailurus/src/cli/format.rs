@@ -111,7 +111,7 @@ pub fn summary(s: &Summary) -> String {
 
 /// The outcome of a comparison.
 pub fn verdict(v: &Verdict) -> String {
-    let instead = v.instead.map_or("", |_| ", the operators as nodes of their own");
+    let instead = v.instead.map_or("", |_| ", the operators with their bodies");
     let mut out = format!("  {:<8} {} on {}{instead}\n", "check", v.runtime, v.source);
     for d in &v.outputs {
         let shape: Vec<String> = d.dims.iter().map(usize::to_string).collect();
