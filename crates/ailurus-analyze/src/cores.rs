@@ -123,6 +123,8 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
     let mut open = vec![scores];
     let mut seen = vec![scores];
     let mut transposed = false;
+    let mut normalized = None;
+    let mut moved = false;
     while let Some(v) = open.pop() {
         for u in g.uses(v) {
             let Use::Input { node: n, slot } = *u else { continue };
@@ -134,6 +136,12 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                 let both = node.inputs.len() >= 2
                     && node.inputs.iter().flatten().all(|&i| interp.get(i).is_some_and(|a| a.activation));
                 if sums && both && slot < 2 {
+                    // Probabilities must sum to one over what the context sums over; anything else grows with the tokens.
+                    let rank = interp.get(v)?.rank()?;
+                    let summed = if slot == 0 { rank.checked_sub(1) } else { rank.checked_sub(2) };
+                    if node.op_type == "MatMul" && !moved && normalized.is_some_and(|n| Some(n) != summed) {
+                        return None;
+                    }
                     return Some((n, slot, transposed));
                 }
                 // Otherwise it mixes heads (talking heads), or ends the search by losing a token axis below.
@@ -142,6 +150,9 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                 let rank = interp.get(v)?.rank()?;
                 let axis = crate::interp::wrap(node.int("axis", -1), rank)?;
                 transposed = axis + 2 == rank;
+                (normalized, moved) = (Some(axis), false);
+            } else if matches!(node.op_type.as_str(), "Transpose" | "Reshape" | "Squeeze" | "Unsqueeze" | "Einsum") {
+                moved = true;
             }
             // Only operators that keep both token axes can lead from scores to probabilities.
             for &o in node.outputs.iter().flatten() {

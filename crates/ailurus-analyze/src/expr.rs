@@ -29,6 +29,7 @@ pub struct Symbols {
     vars: Vec<VarInfo>,
     by_name: HashMap<String, Var>,
     divisions: HashMap<(Expr, i64), Var>,
+    batches: Vec<String>,
 }
 
 impl Symbols {
@@ -40,6 +41,16 @@ impl Symbols {
         let v = self.push(name.to_owned(), None, Definition::Free);
         self.by_name.insert(name.to_owned(), v);
         v
+    }
+
+    /// Says that this name counts images.
+    pub fn mark_batch(&mut self, name: &str) {
+        self.batches.push(name.to_owned());
+    }
+
+    /// Value assumed for a free dimension when operations are counted: one image, 512 pixels a side.
+    pub fn assumed(&self, name: &str) -> Option<i64> {
+        Some(if self.batches.iter().any(|b| b == name) { 1 } else { 512 })
     }
 
     /// A new variable; `known` gives its value where it is static.

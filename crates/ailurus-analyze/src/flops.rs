@@ -7,13 +7,6 @@ use crate::{
 };
 use ailurus_onnx::{Node, ValueId};
 
-/// Value assumed for a free dimension when operations are counted: one image; a map of 512 pixels a side.
-pub fn assumed(name: &str) -> Option<i64> {
-    let lower = name.to_ascii_lowercase();
-    let batch = lower.contains("batch") || lower == "b" || lower == "n";
-    Some(if batch { 1 } else { 512 })
-}
-
 /// Counts operations with sizes looked up by `size`.
 pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(&Axis) -> f64) -> f64 {
     let input = |i: usize| node.input(i).and_then(abs);
@@ -67,7 +60,7 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
 /// Size of an axis with free dimensions at their assumed values.
 pub fn assumed_size(atoms: &Atoms, axis: &Axis) -> f64 {
     // A free dimension that is not the batch is taken as pixels or positions; its value only weighs, it decides nothing.
-    atoms.symbols.eval(&atoms.size(axis), &assumed).map_or(1.0, |v| v.max(0) as f64)
+    atoms.symbols.eval(&atoms.size(axis), &|name| atoms.symbols.assumed(name)).map_or(1.0, |v| v.max(0) as f64)
 }
 
 /// Operations of every node of the main graph, in order.

@@ -119,6 +119,11 @@ impl<'m> Interp<'m> {
         let mut me = Self { model, atoms: Atoms::default(), values: vec![None; g.value_count()], effects: Vec::new() };
         for v in g.inputs() {
             let mut a = me.declared(v, true);
+            if let Some(TensorType { shape: Some(dims), .. }) = &g.value(v).ty
+                && let Some(Dim::Param(batch)) = dims.first()
+            {
+                me.atoms.symbols.mark_batch(batch);
+            }
             me.mark_image(&mut a, g.name_of(v));
             me.values[v.index()] = Some(a);
         }

@@ -323,6 +323,38 @@ pub struct Flops {
 }
 
 impl Plan {
+    /// Checks what an edited plan may contradict: everything else is checked where it is used.
+    pub(crate) fn validate(&self) -> Result<(), crate::Error> {
+        let bad = |why: String| Err(crate::Error::Plan(why));
+        if self.format != FORMAT {
+            return bad(format!("it has format {}, this version reads {FORMAT}", self.format));
+        }
+        if self.layer == 0 || self.layer >= self.blocks || self.blocks > 1 << 20 {
+            return bad(format!(
+                "layer {} of {} blocks leaves no block to run on fewer tokens",
+                self.layer, self.blocks
+            ));
+        }
+        let t = &self.tokens;
+        if t.grid.is_some_and(|(h, w)| h.checked_mul(w) != t.patches) {
+            return bad("the grid does not have as many cells as there are patches".into());
+        }
+        if let Some(patches) = t.patches {
+            let params = ailurus_ops::DensityPeaks::new(t.prefix, t.suffix, t.grid, t.keep.into());
+            if Some(params.tokens(patches)?) != t.clusters {
+                return bad(format!("{:?} of {patches} patches is not {:?} clusters", t.keep, t.clusters));
+            }
+        }
+        if let MetricPlan::Keys(k) = &self.metric {
+            let c = k.columns;
+            let cells = c.heads.checked_mul(c.head_dim).filter(|&n| n > 0 && n <= 1 << 24);
+            if cells.is_none() || c.stride == 0 || c.head_stride == 0 {
+                return bad("the key columns are not a projection's".into());
+            }
+        }
+        Ok(())
+    }
+
     /// Channels of the metric.
     pub(crate) fn metric_width(&self) -> Result<usize, crate::Error> {
         let width = match &self.metric {

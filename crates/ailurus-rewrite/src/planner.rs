@@ -207,7 +207,9 @@ fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options,
     let before: f64 = flops::per_node(&a.interp).iter().map(|(_, f)| f).sum();
     let atoms = &sim.interp_atoms;
     // A number of clusters that is only known at run time is counted as its share of the assumed patches.
-    let patches = atoms.symbols.eval(&atoms.run_size(&a.trunk.tokens.patches), &flops::assumed).unwrap_or(1) as f64;
+    let patches =
+        atoms.symbols.eval(&atoms.run_size(&a.trunk.tokens.patches), &|name| atoms.symbols.assumed(name)).unwrap_or(1)
+            as f64;
     let kept = clusters.map_or_else(
         || match options.keep {
             crate::options::Keep::Tokens(m) => m as f64,
@@ -215,7 +217,7 @@ fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options,
         },
         |m| m as f64,
     );
-    let assume = |name: &str| if name == "clusters" { Some(kept as i64) } else { flops::assumed(name) };
+    let assume = |name: &str| if name == "clusters" { Some(kept as i64) } else { atoms.symbols.assumed(name) };
     let size = |x: &Axis| atoms.symbols.eval(&atoms.size(x), &assume).map_or(1.0, |v| v.max(0) as f64);
     let abs = |v: ValueId| -> Option<Abs> { sim.values.get(&v).or_else(|| a.interp.get(v)).cloned() };
     let g = &a.interp.model.graph;

@@ -38,9 +38,7 @@ struct Clusters {
 pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     let span = tracing::debug_span!("apply", layer = plan.layer);
     let _guard = span.enter();
-    if plan.format != crate::plan::FORMAT {
-        return Err(Error::Plan(format!("it has format {}, this version reads {}", plan.format, crate::plan::FORMAT)));
-    }
+    plan.validate()?;
     let mut b = Build::new(GraphEdit::new(prepare(model.clone())?), plan.layer);
     // Names are looked up before anything is renamed.
     let targets = Targets::resolve(&b, plan)?;

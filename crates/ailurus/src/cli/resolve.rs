@@ -116,6 +116,13 @@ impl RewriteArgs {
         if self.check.is_none() && !self.run.is_default() {
             return Err(Failure::Usage("--runtime, --mean and --std belong to --check".into()));
         }
+        let image = self.check.as_ref().and_then(Option::as_ref);
+        for source in self.plan.iter().chain(image) {
+            if self.output.canonicalize().is_ok_and(|out| source.canonicalize().is_ok_and(|s| s == out)) {
+                let text = format!("the output would replace `{}`", source.display());
+                return Err(Failure::Usage(text));
+            }
+        }
         let plan = self.plan.as_deref().map(read_plan).transpose()?;
         let layer = plan.as_ref().map(|p| p.layer).or(self.layer).unwrap_or_default();
         let options = self
@@ -148,8 +155,15 @@ impl VerifyArgs {
     }
 }
 
+/// Plans name every node of the region; this is far more than any model has.
+const LONGEST_PLAN: u64 = 64 << 20;
+
 fn read_plan(path: &Path) -> Outcome<Plan> {
     let fail = |reason: String| Error::PlanFile { path: path.to_owned(), reason };
+    let meta = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?;
+    if !meta.is_file() || meta.len() > LONGEST_PLAN {
+        return Err(fail("it is no plan: a plan is a text file of at most 64 MB".into()).into());
+    }
     let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
     Ok(serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?)
 }

@@ -16,6 +16,11 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
             return Err(Failure::Usage(text));
         }
     }
+    // Whatever lies there, weights of the model for one, is only replaced when it is a picture of this kind.
+    if args.output.is_file() && !is_replaceable(&args.output) {
+        let text = format!("`{}` exists and is no PNG picture; it is not replaced", args.output.display());
+        return Err(Failure::Usage(text));
+    }
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model)?;
@@ -35,4 +40,12 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
         clusters.runtime,
     ))?;
     Ok(())
+}
+
+/// True for an empty file and for a PNG.
+fn is_replaceable(path: &std::path::Path) -> bool {
+    use std::io::Read;
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(8).read_to_end(&mut head));
+    read.is_ok() && (head.is_empty() || head == *b"\x89PNG\r\n\x1a\n")
 }
