@@ -26,11 +26,13 @@ impl Stream {
             (Layout::BatchTokenChannel, &[b, t, c]) if b == batch => (t, c),
             (Layout::TokenBatchChannel, &[t, b, c]) if b == batch => (t, c),
             (Layout::TokenChannel, &[t, c]) if batch == 1 => (t, c),
+            (Layout::BatchChannelToken, &[b, c, t]) if b == batch => (t, c),
             (Layout::Flat, &[bt, c]) if bt % batch == 0 => (bt / batch, c),
             (layout, dims) => bail!("{dims:?} is not {layout:?} with a batch of {batch}"),
         };
         let data = match layout {
             Layout::TokenBatchChannel => swap(&data, tokens, batch, channels),
+            Layout::BatchChannelToken => flip(&data, channels, tokens),
             _ => data,
         };
         Ok(Self { batch, tokens, channels, data })
@@ -42,6 +44,7 @@ impl Stream {
         let (dims, data) = match layout {
             Layout::BatchTokenChannel => (vec![b, t, c], self.data.clone()),
             Layout::TokenBatchChannel => (vec![t, b, c], swap(&self.data, b, t, c)),
+            Layout::BatchChannelToken => (vec![b, c, t], flip(&self.data, t, c)),
             Layout::TokenChannel => {
                 ensure!(b == 1, "a batch of {b} in a layout without batch");
                 (vec![t, c], self.data.clone())
@@ -83,4 +86,10 @@ fn swap(data: &[f32], a: usize, b: usize, c: usize) -> Vec<f32> {
         }
     }
     out
+}
+
+/// `[.., A, B]` to `[.., B, A]`.
+fn flip(data: &[f32], a: usize, b: usize) -> Vec<f32> {
+    let each = |m: &[f32]| (0..b).flat_map(|j| (0..a).map(move |i| i * b + j)).map(|at| m[at]).collect::<Vec<_>>();
+    data.chunks_exact((a * b).max(1)).flat_map(each).collect()
 }

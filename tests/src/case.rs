@@ -70,7 +70,8 @@ pub fn fixtures() -> PathBuf {
 
 /// Images in a set of inputs.
 pub fn batch(inputs: &[(String, Tensor)]) -> usize {
-    inputs.iter().find_map(|(_, t)| t.dims().first().copied()).unwrap_or(1)
+    let image = inputs.iter().find(|(_, t)| t.dims().len() == 4).or(inputs.first());
+    image.and_then(|(_, t)| t.dims().first().copied()).unwrap_or(1)
 }
 
 /// `images` different images made from the first: each is shifted and dimmed a little more than the one before.

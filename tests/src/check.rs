@@ -20,8 +20,13 @@ use anyhow::{Context, Result, ensure};
 pub enum Outcome {
     /// Every layer tried is right, or is refused.
     Verified(Numbers),
-    /// Nothing can be merged in it: the code.
-    Refused(String),
+    /// Nothing can be merged in it.
+    Refused {
+        /// the code
+        code: String,
+        /// the whole message
+        why: String,
+    },
     /// Something is wrong.
     Failed(String),
 }
@@ -39,8 +44,8 @@ pub struct Numbers {
     pub suffix: usize,
     /// Layers that are right.
     pub layers: Vec<usize>,
-    /// Layers that are refused, with the code.
-    pub refused: Vec<(usize, String)>,
+    /// Layers that are refused, with code and message.
+    pub refused: Vec<(usize, String, String)>,
     /// Largest deviation from the original at `keep = 1.0`.
     pub full: f64,
     /// Largest deviation from the oracle with fewer tokens.
@@ -78,7 +83,7 @@ fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
     let model = ailurus_rewrite::prepare(stored.clone())?;
     let analysis = match Analysis::of(&model) {
         Ok(a) => a,
-        Err(r) => return Ok(Outcome::Refused(format!("{:?}", r.code))),
+        Err(r) => return Ok(Outcome::Refused { code: format!("{:?}", r.code), why: r.to_string() }),
     };
     let precision = Precision::of(&model);
     let usual = Loader::usual(runtime);
@@ -96,8 +101,10 @@ fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
     }
     if run::size_is_open(original.as_ref()) {
         let flat = case::with_size(&case.inputs)?;
-        let outputs = run::run(original.as_ref(), &flat).context("another image size")?;
-        images.push((flat, outputs));
+        // Some files declare an open size and hold on to one inside.
+        if let Ok(outputs) = run::run(original.as_ref(), &flat) {
+            images.push((flat, outputs));
+        }
     }
     let subject =
         Subject { usual, exact, model: &model, analysis: &analysis, original: original.as_ref(), precision, images };
@@ -114,22 +121,22 @@ impl Subject<'_> {
         for layer in layers {
             match self.layer(layer, layer == middle, &mut n).with_context(|| format!("layer {layer}"))? {
                 None => n.layers.push(layer),
-                Some(code) => n.refused.push((layer, code)),
+                Some((code, why)) => n.refused.push((layer, code, why)),
             }
         }
         Ok(match n.refused.first() {
-            Some((_, code)) if n.layers.is_empty() => Outcome::Refused(code.clone()),
+            Some((_, code, why)) if n.layers.is_empty() => Outcome::Refused { code: code.clone(), why: why.clone() },
             _ => Outcome::Verified(n),
         })
     }
 
     /// Checks a layer; the middle one in every way, the others on one image.
-    fn layer(&self, layer: usize, every_way: bool, n: &mut Numbers) -> Result<Option<String>> {
+    fn layer(&self, layer: usize, every_way: bool, n: &mut Numbers) -> Result<Option<(String, String)>> {
         let images = if every_way { &self.images[..] } else { &self.images[..1] };
         let mut options = Options::new(layer);
         let half = match self.plan(&options)? {
             Ok(plan) => plan,
-            Err(code) => return Ok(Some(code)),
+            Err(refused) => return Ok(Some(refused)),
         };
         (n.prefix, n.grid, n.suffix) = (half.tokens.prefix, half.tokens.grid, half.tokens.suffix);
         options.keep = Keep::Ratio { num: 1, den: 1 };
@@ -147,17 +154,18 @@ impl Subject<'_> {
             self.fewer(&plan, images, false, n).with_context(|| format!("{:?}, stream, copy", published.keep))?;
             let weighed = Options { proportional: true, ..Options::new(layer) };
             let plan = self.planned(&weighed)?;
-            ensure!(plan.proportional.len() == plan.blocks - layer, "cluster sizes do not reach every block");
+            let cores = self.analysis.trunk.cores_behind(layer).count();
+            ensure!(plan.proportional.len() == cores, "cluster sizes do not reach every attention");
             self.fewer(&plan, images, false, n).context("proportional attention")?;
         }
         Ok(None)
     }
 
-    /// A plan, or the code of the refusal.
-    fn plan(&self, options: &Options) -> Result<Result<Plan, String>> {
+    /// A plan, or code and message of the refusal.
+    fn plan(&self, options: &Options) -> Result<Result<Plan, (String, String)>> {
         match ailurus_rewrite::plan(self.analysis, options) {
             Ok(plan) => Ok(Ok(plan)),
-            Err(e @ Error::Refused(_)) => Ok(Err(e.code())),
+            Err(e @ Error::Refused(_)) => Ok(Err((e.code(), e.to_string()))),
             Err(e) => Err(e.into()),
         }
     }
@@ -191,7 +199,7 @@ impl Subject<'_> {
         ensure!(declared(session.as_ref()) == declared(self.original), "ONNX Runtime sees other outputs");
 
         let (names, counters) = (Names::of(&rewritten)?, structure::counters(self.analysis)?);
-        let wanted = names.all().into_iter().chain(counters.iter().map(|(v, _)| v.as_str()));
+        let wanted = names.all().into_iter().chain(counters.iter().map(|(_, v, _)| v.as_str()));
         let open = self.exact.load(&probe::with_outputs(&rewritten, wanted)?).context("with clusters shown")?;
         let inlined = match inline {
             true => Some(self.exact.load(&ailurus_rewrite::apply(self.model, plan, Emit::Inline)?).context("inlined")?),

@@ -77,9 +77,9 @@ pub fn fault(name: &str, outcome: &Outcome) -> Option<String> {
     let met = match (status, outcome) {
         (Status::Verified, Outcome::Verified(n)) => n.refused.is_empty(),
         (Status::Partly(code), Outcome::Verified(n)) => {
-            !n.refused.is_empty() && n.refused.iter().all(|(_, c)| c == code)
+            !n.refused.is_empty() && n.refused.iter().all(|(_, c, _)| c == code)
         }
-        (Status::Refused(code), Outcome::Refused(c)) => c == code,
+        (Status::Refused(code), Outcome::Refused { code: c, .. }) => c == code,
         (Status::KnownGap(why), Outcome::Failed(text)) => text.contains(why),
         _ => false,
     };

@@ -2,7 +2,7 @@
 
 use crate::{probe, taps::Place};
 use ailurus_analyze::Analysis;
-use ailurus_onnx::{DataType, GraphEdit, NodeSpec, ValueId};
+use ailurus_onnx::{DataType, GraphEdit, NodeSpec, Use, ValueId};
 use ailurus_runtime::Tensor;
 use anyhow::{Context, Result, ensure};
 
@@ -27,8 +27,10 @@ pub struct Seen<'a> {
 
 #[derive(Debug)]
 enum Form {
-    /// Added before a `Softmax`: the value it normalises, and the axis of the keys counted from the back.
+    /// Combined with this value, whose axis of keys is counted from the back.
     Scores { value: String, from_back: usize },
+    /// Multiplied with probabilities: 1 for what is seen, 0 for what is hidden.
+    Gate { value: String, from_back: usize },
     /// Given to a fused operator: `[B, 1, T, T]`.
     Pairs,
 }
@@ -38,14 +40,28 @@ impl Mask {
     pub fn insert(edit: &mut GraphEdit, a: &Analysis, place: &Place) -> Result<Self> {
         match *place {
             Place::Softmax { node, scores, from_back } => {
-                let dtype = a.interp.get(scores).context("scores")?.dtype;
-                let rank = a.interp.get(scores).and_then(|x| x.rank()).context("scores of unknown rank")?;
-                let name = edit.fresh_name("oracle/mask");
-                let mask = edit.add_graph_input(&name, probe::open(dtype, rank))?;
+                let (name, dtype, mask) = input(edit, a, scores)?;
                 let masked = add(edit, scores, mask)?;
                 edit.set_input(node, 0, Some(masked))?;
                 let value = a.interp.model.graph.name_of(scores).to_owned();
                 Ok(Self { name, dtype, form: Form::Scores { value, from_back } })
+            }
+            Place::Scores { scores, from_back } => {
+                let (name, dtype, mask) = input(edit, a, scores)?;
+                let masked = add(edit, scores, mask)?;
+                let own = edit.graph().producer(masked).context("the sum")?.0;
+                edit.replace_uses(scores, masked, |u| !matches!(u, Use::Input { node, .. } if node == own))?;
+                let value = a.interp.model.graph.name_of(scores).to_owned();
+                Ok(Self { name, dtype, form: Form::Scores { value, from_back } })
+            }
+            Place::Gate { context, slot, from_back } => {
+                let v = a.interp.model.graph.node(context).input(slot).context("no probabilities")?;
+                let (name, dtype, mask) = input(edit, a, v)?;
+                let out = edit.fresh_name("oracle/gated");
+                let gated = edit.add(NodeSpec::new("Mul", [v, mask]).name(out.clone()).output(out, None))?;
+                edit.set_input(context, slot, Some(gated))?;
+                let value = a.interp.model.graph.name_of(v).to_owned();
+                Ok(Self { name, dtype, form: Form::Gate { value, from_back } })
             }
             Place::Fused(id) => {
                 let node = a.interp.model.graph.node(id);
@@ -70,7 +86,7 @@ impl Mask {
     /// The value whose sizes the mask follows, where there is one.
     pub fn follows(&self) -> Option<&str> {
         match &self.form {
-            Form::Scores { value, .. } => Some(value),
+            Form::Scores { value, .. } | Form::Gate { value, .. } => Some(value),
             Form::Pairs => None,
         }
     }
@@ -79,16 +95,17 @@ impl Mask {
     /// follows.
     pub fn tensor(&self, seen: &Seen, batch: usize, tokens: usize, scores: &[usize]) -> Result<Tensor> {
         let each = seen.anchors.len() / batch;
-        let mut row = vec![hidden(self.dtype); batch * tokens];
+        let gate = matches!(self.form, Form::Gate { .. });
+        let mut row = vec![if gate { 0.0 } else { hidden(self.dtype) }; batch * tokens];
         for (i, (&anchor, &bonus)) in seen.anchors.iter().zip(&seen.bonus).enumerate() {
-            row[i / each * tokens + anchor as usize] = bonus;
+            row[i / each * tokens + anchor as usize] = if gate { 1.0 } else { bonus };
         }
         let (dims, data): (_, Vec<f32>) = match &self.form {
             Form::Pairs => {
                 let rows = row.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, tokens));
                 (vec![batch, 1, tokens, tokens], rows.flatten().copied().collect())
             }
-            Form::Scores { from_back, value } => {
+            Form::Scores { from_back, value } | Form::Gate { from_back, value } => {
                 let axis = scores.len().checked_sub(*from_back).context("axis of the keys")?;
                 ensure!(scores[axis] == tokens, "`{value}` is {scores:?}, not {tokens} keys at axis {axis}");
                 // The first axis is the batch, or the batch with heads inside.
@@ -106,6 +123,14 @@ impl Mask {
         };
         Ok(Tensor::new(dims, data)?.cast(dtype))
     }
+}
+
+/// A new input like a value.
+fn input(edit: &mut GraphEdit, a: &Analysis, v: ValueId) -> Result<(String, DataType, ValueId)> {
+    let abs = a.interp.get(v).context("an unknown value")?;
+    let name = edit.fresh_name("oracle/mask");
+    let mask = edit.add_graph_input(&name, probe::open(abs.dtype, abs.rank().context("unknown rank")?))?;
+    Ok((name, abs.dtype, mask))
 }
 
 fn add(edit: &mut GraphEdit, a: ValueId, b: ValueId) -> Result<ValueId> {

@@ -54,8 +54,7 @@ impl<'a> Oracle<'a> {
     /// Prepares the runs.
     pub fn new(loader: Loader, a: &Analysis<'a>, plan: &'a Plan) -> Result<Self> {
         let model = a.interp.model;
-        let places = places(a)?;
-        let (between, masks) = between(a, plan, &places[plan.layer..])?;
+        let (between, masks) = between(a, plan, &places(a, plan.layer)?)?;
         let mut wanted = vec![plan.cut.value.as_str()];
         if let MetricPlan::Keys(k) = &plan.metric {
             wanted.push(&k.input);
@@ -161,7 +160,7 @@ fn behind(a: &Analysis, plan: &Plan) -> Result<Model> {
     }
     edit.prune();
     edit.prune_inputs();
-    for core in &a.trunk.cores[plan.layer..] {
+    for core in a.trunk.cores_behind(plan.layer) {
         let name = a.interp.model.graph.node(core.context).output(0).map(|v| a.interp.model.graph.name_of(v));
         let left = name.is_some_and(|n| edit.graph().find(n).is_some());
         ensure!(!left, "the outputs can be reached from block {} around all unfolded values", plan.layer + 1);

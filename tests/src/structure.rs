@@ -30,17 +30,19 @@ pub fn refused_again(rewritten: &Model) -> Result<()> {
     }
 }
 
-/// Values that show how many tokens each block runs on, with the axis counted from the back.
-pub fn counters(a: &Analysis) -> Result<Vec<(String, usize)>> {
-    taps::places(a)?.iter().map(|p| p.counter(a)).collect()
+/// Values that show how many tokens each block runs on: block, value, and the axis counted from the back.
+pub fn counters(a: &Analysis) -> Result<Vec<(usize, String, usize)>> {
+    let cores = a.trunk.blocks.iter().enumerate().flat_map(|(k, b)| b.cores.iter().map(move |c| (k, c)));
+    let counter = |(k, core)| taps::Place::of(a, core)?.counter(a).map(|(value, axis)| (k, value, axis));
+    cores.map(counter).collect()
 }
 
 /// Blocks up to the cut run on all tokens, those behind it on the reduced number.
-pub fn tokens(counters: &[(String, usize)], outputs: &Outputs, plan: &Plan, full: usize, rows: usize) -> Result<()> {
-    for (k, (name, from_back)) in counters.iter().enumerate() {
+pub fn tokens(counters: &[(usize, String, usize)], outputs: &Outputs, plan: &Plan, full: usize, rows: usize) -> Result<()> {
+    for (k, name, from_back) in counters {
         let dims = run::output(outputs, name)?.dims();
         let axis = dims.len().checked_sub(*from_back).context("axis of the tokens")?;
-        let wanted = if k < plan.layer { full } else { rows };
+        let wanted = if *k < plan.layer { full } else { rows };
         ensure!(
             dims[axis] == wanted,
             "block {} runs on {} tokens ({name} is {dims:?}), not {wanted}",

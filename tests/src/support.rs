@@ -49,7 +49,7 @@ pub fn settle(outcomes: &[(String, Outcome)]) -> Result<()> {
 
 fn row(name: &str, outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Refused(code) => format!("| `{name}` | | | refused: {code} | | |\n"),
+        Outcome::Refused { code, .. } => format!("| `{name}` | | | refused: {code} | | |\n"),
         Outcome::Failed(_) => format!("| `{name}` | | | known gap | | |\n"),
         Outcome::Verified(n) => format!(
             "| `{name}` | {} | {} | {} | {} | {} |\n",
@@ -71,7 +71,7 @@ fn tokens(n: &Numbers) -> String {
 
 fn layers(n: &Numbers) -> String {
     let right: Vec<String> = n.layers.iter().map(usize::to_string).collect();
-    let refused: Vec<String> = n.refused.iter().map(|(l, code)| format!("{l}: {code}")).collect();
+    let refused: Vec<String> = n.refused.iter().map(|(l, code, _)| format!("{l}: {code}")).collect();
     if refused.is_empty() { right.join(", ") } else { format!("{} (refused {})", right.join(", "), refused.join(", ")) }
 }
 

@@ -40,7 +40,7 @@ pub fn run(runtime: &OnnxRuntime, cases: &[Case]) -> Vec<Outcome> {
 /// One line about an outcome.
 pub fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Refused(code) => format!("refused, {code}"),
+        Outcome::Refused { why, .. } => format!("refused, {}", why.replace('\n', " ")),
         Outcome::Failed(why) => format!("FAILED: {why}"),
         Outcome::Verified(n) => {
             let mut text = format!(
@@ -48,7 +48,9 @@ pub fn describe(outcome: &Outcome) -> String {
                 n.layers, n.blocks, n.full, n.fewer, n.runs, n.ties
             );
             if !n.refused.is_empty() {
-                text += &format!(", refused {:?}", n.refused);
+                let list: Vec<String> =
+                    n.refused.iter().map(|(l, _, why)| format!("{l}: {}", why.replace('\n', " "))).collect();
+                text += &format!(", refused {}", list.join("; "));
             }
             text
         }

@@ -8,16 +8,32 @@ use ailurus_analyze::{
 use ailurus_onnx::{NodeId, ValueId};
 use anyhow::{Context, Result, bail};
 
-/// The normalisation of a core, or the core itself when it is one operator.
+/// A place in a core where tokens can be hidden or counted.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// A `Softmax` over keys.
+    /// In front of a `Softmax` over the keys.
     Softmax {
         /// its node
         node: NodeId,
         /// what it normalises
         scores: ValueId,
-        /// the axis, counted from the back
+        /// the axis of the keys, counted from the back
+        from_back: usize,
+    },
+    /// The scores themselves, where keys of another kind are appended before they are normalised, or where no `Softmax` does.
+    Scores {
+        /// their value
+        scores: ValueId,
+        /// the axis of the keys, counted from the back
+        from_back: usize,
+    },
+    /// Probabilities as the context reads them, where heads are mixed behind the softmax: what was hidden is not zero there.
+    Gate {
+        /// the contraction
+        context: NodeId,
+        /// its input
+        slot: usize,
+        /// the axis of the keys, counted from the back
         from_back: usize,
     },
     /// A fused operator.
@@ -31,30 +47,65 @@ impl Place {
         if core.scores == core.context {
             return Ok(Self::Fused(core.scores));
         }
-        let scores = g.node(core.scores).output(0).context("scores")?;
+        let node = g.node(core.scores);
+        let first = node.output(0).context("scores")?;
         let context = g.node(core.context).inputs.iter().flatten().copied();
-        let between = descendants(g, [scores]).and(&ancestors(g, context));
+        let between = descendants(g, [first]).and(&ancestors(g, context));
         let mut found = g.nodes().filter(|(id, n)| between.contains(*id) && n.op_type == "Softmax");
-        let Some((node, softmax)) = found.next() else { bail!("no Softmax between scores and context") };
-        let scores = softmax.input(0).context("Softmax without input")?;
-        let rank = a.interp.get(scores).and_then(|x| x.rank()).context("scores of unknown rank")? as i64;
-        let axis = softmax.int("axis", if a.interp.model.opset() < 13 { 1 } else { -1 });
-        let from_back = if axis < 0 { -axis } else { rank - axis };
-        Ok(Self::Softmax { node, scores, from_back: from_back as usize })
+        if let Some((node, softmax)) = found.next() {
+            let scores = softmax.input(0).context("Softmax without input")?;
+            let abs = a.interp.get(scores).context("unknown scores")?;
+            let rank = abs.rank().context("scores of unknown rank")? as i64;
+            let axis = softmax.int("axis", if a.interp.model.opset() < 13 { 1 } else { -1 });
+            let from_back = if axis < 0 { -axis } else { rank - axis };
+            if abs.axes()[(rank - from_back) as usize] == core.memory {
+                return Ok(Self::Softmax { node, scores, from_back: from_back as usize });
+            }
+        }
+        if node.op_type == "Einsum" {
+            bail!("no Softmax over the tokens between scores and context");
+        }
+        let from_back = if node.input(0) == Some(core.query) { 1 } else { 2 };
+        Ok(Self::Scores { scores: first, from_back })
+    }
+
+    /// A gate, where heads are mixed between softmax and context.
+    pub fn gate(a: &Analysis, core: &Core) -> Option<Self> {
+        let g = &a.interp.model.graph;
+        let Ok(Self::Softmax { node, .. }) = Self::of(a, core) else { return None };
+        let context = g.node(core.context);
+        let slot = context.inputs.iter().position(|&i| i != Some(core.value))?;
+        let between = descendants(g, g.node(node).outputs.iter().flatten().copied())
+            .and(&ancestors(g, [context.input(slot)?]));
+        let mixes = g.nodes().any(|(id, n)| {
+            between.contains(id) && matches!(n.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv" | "FusedMatMul")
+        });
+        let from_back = if slot == 0 { 1 } else { 2 };
+        (mixes && context.op_type == "MatMul").then_some(Self::Gate { context: core.context, slot, from_back })
     }
 
     /// A value that has an axis of as many elements as the core has tokens, and that axis counted from the back.
     pub fn counter(&self, a: &Analysis) -> Result<(String, usize)> {
         let g = &a.interp.model.graph;
         match *self {
-            Self::Softmax { scores, from_back, .. } => Ok((g.name_of(scores).to_owned(), from_back)),
+            Self::Softmax { scores, from_back, .. } | Self::Scores { scores, from_back } => {
+                Ok((g.name_of(scores).to_owned(), from_back))
+            }
+            Self::Gate { context, slot, from_back } => {
+                Ok((g.name_of(g.node(context).input(slot).context("no input")?).to_owned(), from_back))
+            }
             // [B, T, C] or [B, H, T, d]
             Self::Fused(node) => Ok((g.name_of(g.node(node).output(0).context("no output")?).to_owned(), 2)),
         }
     }
 }
 
-/// The places of all cores of the trunk.
-pub fn places(a: &Analysis) -> Result<Vec<Place>> {
-    a.trunk.cores.iter().map(|c| Place::of(a, c)).collect()
+/// The places of all cores behind a block.
+pub fn places(a: &Analysis, layer: usize) -> Result<Vec<Place>> {
+    let mut list = Vec::new();
+    for core in a.trunk.cores_behind(layer) {
+        list.push(Place::of(a, core)?);
+        list.extend(Place::gate(a, core));
+    }
+    Ok(list)
 }

@@ -25,6 +25,36 @@ pub struct Core {
     pub memory: Axis,
     /// Image positions also occur among the batch axes: attention within windows.
     pub windowed: bool,
+    /// Scores are normalised over the keys.
+    pub normalized: bool,
+}
+
+/// What keeps the tokens of a core from being merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It runs inside windows.
+    Windows,
+    /// Queries and keys are different sets of positions.
+    Reduced,
+    /// Scores are not normalised over the keys.
+    Unnormalized,
+}
+
+impl Core {
+    /// What keeps its tokens from being merged, if anything.
+    pub fn fault(&self) -> Option<Fault> {
+        // Keys beside the tokens themselves are legal (learned key tokens): the memory may contain the sequence as a part.
+        let extended = self.memory.0.len() > self.tokens.0.len() && self.tokens.0.iter().all(|r| self.memory.0.contains(r));
+        if self.windowed {
+            Some(Fault::Windows)
+        } else if self.tokens != self.memory && !extended {
+            Some(Fault::Reduced)
+        } else if !self.normalized {
+            Some(Fault::Unnormalized)
+        } else {
+            None
+        }
+    }
 }
 
 /// Finds the cores in graph order.
@@ -63,6 +93,7 @@ fn fused(interp: &Interp, id: NodeId) -> Option<Core> {
         windowed: tokens.len() > 1,
         tokens: tokens.into_iter().next_back()?,
         memory: memory.into_iter().next_back()?,
+        normalized: true,
     })
 }
 
@@ -101,7 +132,7 @@ fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
         return None;
     }
     let out = node.output(0)?;
-    let (context, slot, transposed) = follow_scores(interp, g, out)?;
+    let Path { context, slot, transposed, normalized } = follow_scores(interp, g, out)?;
     let (query, key) = if transposed { (1, 0) } else { (0, 1) };
     let (tokens, memory) = if transposed { (right, left) } else { (left, right) };
     let batch_positions = spatial_axes(interp, out).len() > 2;
@@ -114,16 +145,28 @@ fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
         tokens,
         memory,
         windowed: batch_positions,
+        normalized,
     })
 }
 
-/// From scores forward to the contraction that sums over keys: its node, the input that carries the probabilities, and
-/// whether the normalised axis is the left operand's.
-fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId, usize, bool)> {
+/// The way from scores to the contraction that sums over keys.
+struct Path {
+    /// that contraction
+    context: NodeId,
+    /// its input that carries the probabilities
+    slot: usize,
+    /// the normalised axis is the left operand's of the scores
+    transposed: bool,
+    /// a normalisation over keys lies on the way
+    normalized: bool,
+}
+
+fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<Path> {
     let mut open = vec![scores];
     let mut seen = vec![scores];
     let mut transposed = false;
-    let mut normalized = None;
+    let mut over = None;
+    let mut reduced = false;
     let mut moved = false;
     while let Some(v) = open.pop() {
         for u in g.uses(v) {
@@ -131,6 +174,8 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
             let node = g.node(n);
             let contraction = matches!(node.op_type.as_str(), "MatMul" | "Einsum" | "FusedMatMul" | "Gemm");
             let effects: Vec<_> = interp.effects.iter().filter(|e| e.node == n).collect();
+            // A softmax spelt out: exponentials, divided by their sum.
+            reduced |= effects.iter().any(|e| e.how == How::Reduce && interp.atoms.is_spatial(&e.axis));
             if contraction {
                 let sums = effects.iter().any(|e| e.how == How::Contract && interp.atoms.is_spatial(&e.axis));
                 let both = node.inputs.len() >= 2
@@ -139,10 +184,11 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                     // Probabilities must sum to one over what the context sums over; anything else grows with the tokens.
                     let rank = interp.get(v)?.rank()?;
                     let summed = if slot == 0 { rank.checked_sub(1) } else { rank.checked_sub(2) };
-                    if node.op_type == "MatMul" && !moved && normalized.is_some_and(|n| Some(n) != summed) {
+                    if node.op_type == "MatMul" && !moved && over.is_some_and(|n| Some(n) != summed) {
                         return None;
                     }
-                    return Some((n, slot, transposed));
+                    let normalized = over.is_some() || reduced;
+                    return Some(Path { context: n, slot, transposed, normalized });
                 }
                 // Otherwise it mixes heads (talking heads), or ends the search by losing a token axis below.
             }
@@ -150,7 +196,7 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                 let rank = interp.get(v)?.rank()?;
                 let axis = crate::interp::wrap(node.int("axis", -1), rank)?;
                 transposed = axis + 2 == rank;
-                (normalized, moved) = (Some(axis), false);
+                (over, moved) = (Some(axis), false);
             } else if matches!(node.op_type.as_str(), "Transpose" | "Reshape" | "Squeeze" | "Unsqueeze" | "Einsum") {
                 moved = true;
             }

@@ -15,7 +15,9 @@ pub enum How {
     Contract,
     /// normalises over it (softmax, norms)
     Normalize,
-    /// reads positions: slices inside, convolves, pools, sorts, reduces, scrambles
+    /// sums, averages or takes an extreme over it: the order does not matter, the number of elements may
+    Reduce,
+    /// reads positions: slices inside, convolves, pools, sorts, scrambles
     Mix,
 }
 
@@ -98,6 +100,8 @@ pub struct Outcome {
     pub outputs: Vec<Abs>,
     /// What it did along axes.
     pub effects: Vec<Effect>,
+    /// No transfer function could make sense of it.
+    pub opaque: bool,
 }
 
 /// State of an interpretation.
@@ -110,13 +114,21 @@ pub struct Interp<'m> {
     values: Vec<Option<Abs>>,
     /// Effects of all nodes so far.
     pub effects: Vec<Effect>,
+    /// Nodes that no transfer function could make sense of.
+    pub opaque: Vec<NodeId>,
 }
 
 impl<'m> Interp<'m> {
     /// Interprets the whole main graph.
     pub fn run(model: &'m Model) -> Self {
         let g = &model.graph;
-        let mut me = Self { model, atoms: Atoms::default(), values: vec![None; g.value_count()], effects: Vec::new() };
+        let mut me = Self {
+            model,
+            atoms: Atoms::default(),
+            values: vec![None; g.value_count()],
+            effects: Vec::new(),
+            opaque: Vec::new(),
+        };
         for v in g.inputs() {
             let mut a = me.declared(v, true);
             if let Some(TensorType { shape: Some(dims), .. }) = &g.value(v).ty
@@ -140,6 +152,9 @@ impl<'m> Interp<'m> {
                 }
             }
             me.effects.extend(outcome.effects);
+            if outcome.opaque {
+                me.opaque.push(id);
+            }
         }
         me
     }
@@ -192,6 +207,7 @@ impl<'m> Interp<'m> {
         // A projection makes new channels: what was picked before it says nothing about them.
         let forgets = picked.len() > 16 || matches!(node.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv");
         let count = node.outputs.len();
+        let opaque = outputs.is_none();
         let outputs = match outputs {
             Some(mut list) => {
                 list.truncate(count);
@@ -214,7 +230,7 @@ impl<'m> Interp<'m> {
                 a
             })
             .collect();
-        Outcome { outputs, effects }
+        Outcome { outputs, effects, opaque }
     }
 
     /// Interprets the branch of an `If` whose condition is known; outer values are read by name.

@@ -29,7 +29,7 @@ pub struct Keys {
 /// Finds the key projection of block `block` (counted from 1); `None` when the keys are not a projection with constant
 /// floating point weights.
 pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
-    let core = a.trunk.cores.get(block.checked_sub(1)?)?;
+    let core = a.trunk.blocks.get(block.checked_sub(1)?)?.cores.first()?;
     let g = &a.interp.model.graph;
     let fused = g.node(core.scores);
     if fused.domain == "com.microsoft" && fused.op_type == "Attention" {

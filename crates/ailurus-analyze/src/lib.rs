@@ -6,6 +6,7 @@
 //! names or operator sequences. What cannot be handled is refused with a code and a place ([`refusal`]).
 
 pub mod abs;
+pub mod absent;
 pub mod axis;
 pub mod constants;
 pub mod cores;
@@ -18,11 +19,12 @@ pub mod report;
 pub mod transfer;
 pub mod trunk;
 pub mod walk;
+pub mod windows;
 
 pub use interp::Interp;
 pub use refusal::{Code, Refusal};
 pub use report::Report;
-pub use trunk::{Tokens, Trunk};
+pub use trunk::{Block, Tokens, Trunk};
 
 use ailurus_onnx::Model;
 
@@ -40,6 +42,15 @@ impl<'m> Analysis<'m> {
     /// # Errors
     /// A [`Refusal`] when the graph holds no vision transformer whose tokens can be merged.
     pub fn of(model: &'m Model) -> Result<Self, Refusal> {
+        Self::of_trunk(model, None)
+    }
+
+    /// Analyses a model that may hold several encoders; `trunk` names a tensor, a node, an input or a module of the one to
+    /// take.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the graph holds no vision transformer whose tokens can be merged, or several and no name.
+    pub fn of_trunk(model: &'m Model, trunk: Option<&str>) -> Result<Self, Refusal> {
         if model.header.metadata.contains_key("ailurus.plan") {
             return Err(Refusal::new(
                 Code::AIL0212,
@@ -51,13 +62,13 @@ impl<'m> Analysis<'m> {
         let _guard = span.enter();
         let interp = Interp::run(model);
         let found = cores::find(&interp);
-        let trunk = trunk::find(&interp, found)?;
+        let trunk = trunk::find(&interp, found, trunk)?;
         Ok(Self { interp, trunk })
     }
 
     /// Number of blocks.
     pub fn blocks(&self) -> usize {
-        self.trunk.cores.len()
+        self.trunk.blocks.len()
     }
 
     /// Number of patch tokens, when static.

@@ -64,14 +64,14 @@ pub(crate) fn of(a: &Analysis) -> Report {
     let g = &a.interp.model.graph;
     let t = &a.trunk;
     let counts = flops::per_node(&a.interp);
-    let blocks = (1..=t.cores.len())
+    let blocks = (1..=t.blocks.len())
         .map(|k| {
             let set = t.block(g, k);
             BlockReport {
                 index: k,
                 input: g.name_of(t.streams[k - 1]).to_owned(),
                 output: g.name_of(t.streams[k]).to_owned(),
-                attention: describe(g, t.cores[k - 1].scores),
+                attention: describe(g, t.blocks[k - 1].cores[0].scores),
                 nodes: g.nodes().filter(|(id, _)| set.contains(*id)).count(),
                 flops: counts.iter().filter(|(id, _)| set.contains(*id)).map(|(_, f)| f).sum(),
             }

@@ -22,6 +22,11 @@ impl NodeSet {
         !std::mem::replace(&mut self.0[n.index()], true)
     }
 
+    /// Takes a node out.
+    pub fn remove(&mut self, n: NodeId) {
+        self.0[n.index()] = false;
+    }
+
     /// Nodes of both sets.
     pub fn and(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| *a && *b).collect())

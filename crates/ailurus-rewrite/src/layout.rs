@@ -18,28 +18,44 @@ pub enum Layout {
     TokenChannel,
     /// `[B·T, C]`
     Flat,
+    /// `[B, C, T]`
+    BatchChannelToken,
 }
 
 impl Layout {
-    /// Reads a layout off the axes.
+    /// Position of the channels among the axes.
+    pub fn channel_axis(self) -> usize {
+        match self {
+            Self::BatchTokenChannel | Self::TokenBatchChannel => 2,
+            Self::TokenChannel | Self::Flat | Self::BatchChannelToken => 1,
+        }
+    }
+
+    /// Reads a layout off the axes of a stream.
     pub fn of(axes: &[Axis], tokens: &Tokens, atoms: &Atoms) -> Option<Self> {
-        let sequence = |a: &Axis| *a == tokens.sequence;
+        Self::around(axes, &tokens.sequence, tokens, atoms)
+    }
+
+    /// Reads a layout off axes of which one is this sequence.
+    pub fn around(axes: &[Axis], sequence: &Axis, tokens: &Tokens, atoms: &Atoms) -> Option<Self> {
+        let is = |a: &Axis| a == sequence;
         let free = |a: &Axis| !atoms.is_spatial(a);
         match axes {
-            [b, t, c] if sequence(t) && free(b) && free(c) => Some(Self::BatchTokenChannel),
-            [t, b, c] if sequence(t) && free(b) && free(c) => Some(Self::TokenBatchChannel),
-            [t, c] if sequence(t) && free(c) => Some(Self::TokenChannel),
-            [t, c] if batch_first(t, tokens) && free(c) => Some(Self::Flat),
+            [b, t, c] if is(t) && free(b) && free(c) => Some(Self::BatchTokenChannel),
+            [t, b, c] if is(t) && free(b) && free(c) => Some(Self::TokenBatchChannel),
+            [b, c, t] if is(t) && free(b) && free(c) => Some(Self::BatchChannelToken),
+            [t, c] if is(t) && free(c) => Some(Self::TokenChannel),
+            [t, c] if batch_first(t, sequence, tokens) && free(c) => Some(Self::Flat),
             _ => None,
         }
     }
 }
 
 /// True for `B·T` with the tokens varying fastest.
-fn batch_first(axis: &Axis, tokens: &Tokens) -> bool {
+fn batch_first(axis: &Axis, sequence: &Axis, tokens: &Tokens) -> bool {
     let [run] = &axis.0[..] else { return false };
     match run.last() {
-        Some(Factor::Cat(inner)) => *inner == tokens.sequence,
-        _ => tokens.sequence.0.len() == 1 && run.ends_with(&tokens.patches),
+        Some(Factor::Cat(inner)) => inner == sequence,
+        _ => sequence.0.len() == 1 && run.ends_with(&tokens.patches),
     }
 }

@@ -17,7 +17,7 @@ mod simulate;
 
 pub use apply::apply;
 pub use error::Error;
-pub use options::{Emit, Metric, Options, UnfoldMode};
+pub use options::{Emit, Metric, Options, UnfoldAt, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
 pub use prepare::prepare;

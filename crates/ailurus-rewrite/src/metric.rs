@@ -24,7 +24,7 @@ pub fn keys(a: &Analysis, layer: usize) -> Option<KeysPlan> {
         .map(|(_, n)| n.outputs.iter().flatten().next().map(|&v| name(v)))
         .collect::<Option<Vec<_>>>()?;
     // A path that already holds an attention is no norm: the keys belong to another stream.
-    if a.trunk.cores.iter().any(|c| between.contains(c.scores)) || found.input != cut && path.is_empty() {
+    if a.trunk.cores_behind(0).any(|c| between.contains(c.scores)) || found.input != cut && path.is_empty() {
         return None;
     }
     Some(KeysPlan {

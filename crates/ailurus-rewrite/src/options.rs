@@ -66,6 +66,17 @@ pub enum UnfoldMode {
     Copy,
 }
 
+/// Where the full token grid is made again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnfoldAt {
+    /// At the end of the encoder.
+    #[default]
+    Trunk,
+    /// As late as possible: heads that treat tokens alike, and decoders that attend to them, run on clusters, too.
+    Latest,
+}
+
 /// How the operators travel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +101,8 @@ pub struct Options {
     pub metric: Metric,
     /// How the grid is made again.
     pub unfold: UnfoldMode,
+    /// Where the grid is made again.
+    pub unfold_at: UnfoldAt,
     /// Neighbours in the density.
     pub neighbors: usize,
     /// Patches each patch looks at.
@@ -108,6 +121,7 @@ impl Options {
             keep: Keep::Ratio { num: 1, den: 2 },
             metric: Metric::default(),
             unfold: UnfoldMode::default(),
+            unfold_at: UnfoldAt::default(),
             neighbors: ailurus_ops::DensityPeaks::NEIGHBORS,
             proportional: false,
             window: ailurus_ops::DensityPeaks::WINDOW,

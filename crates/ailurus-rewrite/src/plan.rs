@@ -193,6 +193,10 @@ pub enum DimSpec {
     Rows(i64),
     /// The number of clusters, times this, known only at run time.
     Clusters(i64),
+    /// The number of tokens of the full sequence, times this, known only at run time.
+    Tokens(i64),
+    /// The number of patches, times this, known only at run time.
+    Patches(i64),
 }
 
 /// A shape operand to re-write.
@@ -204,6 +208,9 @@ pub struct OperandEdit {
     pub input: usize,
     /// Elements of the new operand.
     pub dims: Vec<DimSpec>,
+    /// It is a single number, not a list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scalar: bool,
 }
 
 /// Which tokens a table has a row for.
@@ -246,6 +253,10 @@ pub struct ProportionalEdit {
     pub input: usize,
     /// What that input is.
     pub form: ScoreForm,
+    /// Tokens before the patches among the keys.
+    pub prefix: usize,
+    /// Tokens behind them.
+    pub suffix: usize,
 }
 
 /// How scores appear in the graph.
@@ -279,6 +290,12 @@ pub struct UnfoldEdit {
     pub channels: Option<i64>,
     /// How.
     pub mode: UnfoldMode,
+    /// Tokens before the patches in this value.
+    pub prefix: usize,
+    /// Tokens behind them.
+    pub suffix: usize,
+    /// Element type, as numbered in `TensorProto.DataType`.
+    pub dtype: i32,
 }
 
 /// A shape read inside the region that is meant for the full grid.

@@ -7,7 +7,7 @@ use crate::{
     options::{Metric, Options},
     plan::{ClusterPlan, Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
     proportional,
-    simulate::{Simulation, simulate},
+    simulate::{Extent, Simulation, simulate},
 };
 use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, flops};
 use ailurus_onnx::ValueId;
@@ -43,7 +43,8 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         (None, _) => None,
     };
     let cut = cut(a, options.layer)?;
-    let sim = simulate(a, options.layer, clusters, options.unfold)?;
+    let extent = Extent { layer: options.layer, clusters, unfold: options.unfold, at: options.unfold_at };
+    let sim = simulate(a, extent)?;
     let mut notes = Vec::new();
     let metric = match options.metric {
         Metric::Stream => MetricPlan::Stream,
@@ -55,7 +56,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
                     format!("the keys of block {} are not a projection with constant weights", options.layer + 1),
                     "use --metric stream",
                 )
-                .at(&a.interp.model.graph, a.trunk.cores[options.layer].scores)
+                .at(&a.interp.model.graph, a.trunk.blocks[options.layer].cores[0].scores)
                 .into());
             }
             None => {
@@ -78,7 +79,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let region =
         sim.region.iter().filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v))).collect();
     let proportional = if options.proportional { proportional::edits(a, options.layer, &sim)? } else { Vec::new() };
-    let flops = count(a, &sim, &metric, options, clusters);
+    let flops = count(a, &sim, &metric, options, clusters, cut.channels);
     Ok(Plan {
         format: FORMAT,
         layer: options.layer,
@@ -115,7 +116,7 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
         Refusal::new(
             Code::AIL0206,
             format!(
-                "the stream behind block {layer} has the layout [{}], which is not batch, tokens, channels",
+                "the stream behind block {layer} has the layout [{}], which is not batch, tokens and channels",
                 shown.join(", ")
             ),
             "choose another --layer",
@@ -130,10 +131,10 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
         )
         .into());
     }
-    let channels = axes.last().and_then(|c| a.interp.atoms.known(c));
+    let channels = axes.get(layout.channel_axis()).and_then(|c| a.interp.atoms.known(c));
     let known = |i: usize| axes.get(i).and_then(|b| a.interp.atoms.known(b));
     let batch = match layout {
-        Layout::BatchTokenChannel => known(0),
+        Layout::BatchTokenChannel | Layout::BatchChannelToken => known(0),
         Layout::TokenBatchChannel => known(1),
         Layout::TokenChannel => Some(1),
         Layout::Flat => None,
@@ -203,7 +204,14 @@ fn shapes(a: &Analysis, sim: &Simulation) -> Vec<ShapeEdit> {
     out
 }
 
-fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options, clusters: Option<usize>) -> Flops {
+fn count(
+    a: &Analysis,
+    sim: &Simulation,
+    metric: &MetricPlan,
+    options: &Options,
+    clusters: Option<usize>,
+    channels: Option<i64>,
+) -> Flops {
     let before: f64 = flops::per_node(&a.interp).iter().map(|(_, f)| f).sum();
     let atoms = &sim.interp_atoms;
     // A number of clusters that is only known at run time is counted as its share of the assumed patches.
@@ -222,8 +230,7 @@ fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options,
     let abs = |v: ValueId| -> Option<Abs> { sim.values.get(&v).or_else(|| a.interp.get(v)).cloned() };
     let g = &a.interp.model.graph;
     let mut after: f64 = g.nodes().map(|(_, node)| flops::of_node(node, &abs, &size)).sum();
-    let stream = a.interp.get(a.trunk.streams[options.layer]);
-    let channels = stream.and_then(|s| s.axes().last()).map_or(1.0, size);
+    let channels = channels.map_or(1.0, |c| c as f64);
     let tokens = patches + (a.trunk.tokens.prefix + a.trunk.tokens.suffix) as f64;
     let width = match metric {
         MetricPlan::Stream => channels,

@@ -5,12 +5,29 @@ use crate::{
     plan::{ProportionalEdit, ScoreForm},
     simulate::Simulation,
 };
-use ailurus_analyze::{Analysis, Code, Refusal, axis::Axis, cores::Core, interp::wrap};
+use ailurus_analyze::{
+    Analysis, Code, Refusal,
+    axis::{Axis, Run},
+    cores::Core,
+    interp::wrap,
+};
 use ailurus_onnx::{DataType, NodeId};
 
-/// One edit per attention behind the cut.
+/// One edit per attention that runs on clusters.
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
-    a.trunk.cores[layer..].iter().map(|core| edit(a, core, sim)).collect()
+    let late = a.trunk.other_cores.iter().filter(|c| sim.region.contains(&c.scores) && sim.region.contains(&c.context));
+    a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, sim)).collect()
+}
+
+/// Keys before and behind the patches.
+fn beside(a: &Analysis, keys: &Axis) -> Option<(usize, usize)> {
+    let t = &a.trunk.tokens;
+    let at = keys.0.iter().position(|r| *r == t.patches)?;
+    let count = |runs: &[Run]| {
+        let size = |r: &Run| usize::try_from(a.interp.atoms.symbols.known(&a.interp.atoms.run_size(r))?).ok();
+        runs.iter().map(size).sum::<Option<usize>>()
+    };
+    Some((count(&keys.0[..at])?, count(&keys.0[at + 1..])?))
 }
 
 fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit, Refusal> {
@@ -22,11 +39,19 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
         ("com.microsoft", "Attention" | "MultiHeadAttention") => Some(5),
         _ => None,
     };
-    if let Some(input) = slot {
-        let boolean = fused.input(input).and_then(|v| a.interp.get(v)).is_some_and(|m| m.dtype == DataType::Bool);
-        return Ok(ProportionalEdit { node: name(core.scores), input, form: ScoreForm::Mask { boolean } });
-    }
-    found(a, core, sim).map(|(id, form)| ProportionalEdit { node: name(id), input: 0, form }).ok_or_else(|| {
+    let place = match slot {
+        Some(input) => {
+            let boolean = fused.input(input).and_then(|v| a.interp.get(v)).is_some_and(|m| m.dtype == DataType::Bool);
+            Some((core.scores, input, ScoreForm::Mask { boolean }, core.memory.clone()))
+        }
+        None => found(a, core, sim).map(|(id, form, keys)| (id, 0, form, keys)),
+    };
+    // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
+    let place = place.and_then(|(id, input, form, keys)| {
+        let (prefix, suffix) = beside(a, &keys)?;
+        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix })
+    });
+    place.ok_or_else(|| {
         Refusal::new(
             Code::AIL0208,
             "the softmax of this attention was not found, so cluster sizes cannot be added to its scores",
@@ -37,7 +62,7 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
 }
 
 /// The softmax between scores and context, and how its input is laid out.
-fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreForm)> {
+fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreForm, Axis)> {
     let g = &a.interp.model.graph;
     let atoms = &sim.interp_atoms;
     let behind = ailurus_analyze::walk::descendants(g, g.node(core.scores).outputs.iter().flatten().copied());
@@ -47,7 +72,7 @@ fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreFo
     let keys = wrap(node.int("axis", -1), rank)?;
     let stream = a.interp.get(a.trunk.streams[0])?.axes();
     let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
-        Layout::BatchTokenChannel => stream[0].clone(),
+        Layout::BatchTokenChannel | Layout::BatchChannelToken => stream[0].clone(),
         Layout::TokenBatchChannel => stream[1].clone(),
         Layout::TokenChannel | Layout::Flat => Axis::one(),
     };
@@ -60,5 +85,6 @@ fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreFo
         }
         _ => return None,
     };
-    (keys > 0).then_some((id, ScoreForm::Scores { rank, keys, heads }))
+    let all = a.interp.get(node.input(0)?)?.axes().get(keys)?.clone();
+    (keys > 0).then_some((id, ScoreForm::Scores { rank, keys, heads }, all))
 }

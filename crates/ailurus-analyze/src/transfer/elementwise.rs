@@ -299,6 +299,11 @@ fn integer(op: &str, args: &[Scalar], atoms: &mut Atoms) -> Option<Scalar> {
             let q = s.floor_div(&a, d);
             a - q * Expr::from(d)
         }
+        ("Pow", Some(b)) => match b.constant()? {
+            0 => Expr::from(1),
+            n @ 1..=3 => (1..n).fold(a.clone(), |p, _| p * a.clone()),
+            _ => return None,
+        },
         ("Max", Some(b)) if s.at_least(&a, &b) => a,
         ("Max", Some(b)) if s.at_least(&b, &a) => b,
         ("Min", Some(b)) if s.at_least(&a, &b) => b,

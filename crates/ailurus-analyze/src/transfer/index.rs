@@ -341,6 +341,25 @@ pub fn top_k(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     Some(vec![a.clone(), Abs { dtype: DataType::I64, ..a }])
 }
 
+/// `Trilu` keeps a triangle of the last two axes: it tells positions apart, and keeps every size.
+pub fn triangle(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    for axis in axes.iter().rev().take(2) {
+        ctx.effect(0, axis, How::Mix);
+    }
+    Some(vec![derived(ctx, axes)?])
+}
+
+/// `EyeLike`: the input only lends its shape.
+pub fn eye(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let axes = ctx.axes(0)?;
+    let dtype = match ctx.node.ints("dtype") {
+        None if ctx.node.int("dtype", 0) == 0 => ctx.dtype(0),
+        _ => DataType::from_onnx(ctx.node.int("dtype", 1) as i32),
+    };
+    Some(vec![Abs::new(axes, dtype, false)])
+}
+
 pub fn cum_sum(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let axes = ctx.axes(0)?;
     for axis in &axes {

@@ -56,6 +56,8 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "TopK" => index::top_k(ctx),
         "ArgMax" | "ArgMin" => normalize::reduce_axis(ctx),
         "CumSum" => index::cum_sum(ctx),
+        "Trilu" => index::triangle(ctx),
+        "EyeLike" => index::eye(ctx),
 
         "MatMul" | "MatMulInteger" => contract::matmul(ctx),
         "Gemm" => contract::gemm(ctx),

@@ -78,7 +78,7 @@ pub fn reduce(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let mut out = Vec::with_capacity(axes.len());
     for (i, axis) in axes.iter().enumerate() {
         if over.contains(&i) {
-            ctx.effect(0, axis, How::Mix);
+            ctx.effect(0, axis, How::Reduce);
             if keep {
                 out.push(Axis::one());
             }

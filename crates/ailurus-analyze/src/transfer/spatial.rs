@@ -101,7 +101,7 @@ pub fn global_pool(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let a = ctx.input(0)?.clone();
     let mut axes = a.axes.clone()?;
     for axis in axes.iter_mut().skip(2) {
-        ctx.effect(0, axis, How::Mix);
+        ctx.effect(0, axis, How::Reduce);
         *axis = Axis::one();
     }
     Some(vec![Abs::new(axes, a.dtype, a.activation)])

@@ -119,6 +119,7 @@ impl Build {
         match layout {
             Layout::BatchTokenChannel => Ok(v),
             Layout::TokenBatchChannel => self.transpose(what, v, &[1, 0, 2], ty),
+            Layout::BatchChannelToken => self.transpose(what, v, &[0, 2, 1], ty),
             Layout::TokenChannel => self.with_axes(what, "Unsqueeze", v, &[0], ty),
             Layout::Flat => {
                 let (t, c) = shape.fixed()?;
@@ -135,6 +136,10 @@ impl Build {
             Layout::TokenBatchChannel => {
                 let ty = shape.typed(vec![dim[1].clone(), dim[0].clone(), dim[2].clone()]);
                 self.transpose(what, v, &[1, 0, 2], Some(ty))
+            }
+            Layout::BatchChannelToken => {
+                let ty = shape.typed(vec![dim[0].clone(), dim[2].clone(), dim[1].clone()]);
+                self.transpose(what, v, &[0, 2, 1], Some(ty))
             }
             Layout::TokenChannel => {
                 let ty = shape.typed(dim[1..].to_vec());
@@ -199,6 +204,16 @@ impl StreamShape {
     /// The merged stream.
     pub fn merged(plan: &Plan) -> Self {
         Self { tokens: plan.tokens.rows().map(|t| t as i64), symbol: "ailurus_rows", ..Self::full(plan) }
+    }
+
+    /// The same stream with other tokens beside the patches.
+    pub fn beside(self, plan: &Plan, prefix: usize, suffix: usize) -> Self {
+        let (p, s) = (plan.tokens.prefix as i64, plan.tokens.suffix as i64);
+        if (prefix as i64, suffix as i64) == (p, s) {
+            return self;
+        }
+        let tokens = self.tokens.map(|t| t - p - s + (prefix + suffix) as i64);
+        Self { tokens, symbol: "ailurus_sequence", ..self }
     }
 
     fn fixed(&self) -> Result<(i64, i64), Error> {

@@ -1,6 +1,6 @@
 //! Gathers tables and masks that have a row per token by the token that stands for each cluster.
 
-use super::{Clusters, Targets, build::Build};
+use super::{Clusters, Targets, arranged::patches, build::Build};
 use crate::{
     error::Error,
     plan::{Coverage, GatherEdit, Plan},
@@ -124,11 +124,7 @@ fn representatives(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Co
     if coverage == Coverage::Sequence {
         return Ok(anchor);
     }
-    let (prefix, suffix) = (plan.tokens.prefix as i64, plan.tokens.suffix as i64);
-    let start = b.ints(&[prefix])?;
-    let end = b.ints(&[if suffix == 0 { i64::MAX } else { -suffix }])?;
-    let axis = b.ints(&[1])?;
-    let patches = b.op("anchor_patches", "Slice", &[anchor, start, end, axis], &[], None)?;
-    let offset = b.int(prefix)?;
+    let patches = patches(b, plan, anchor)?;
+    let offset = b.int(plan.tokens.prefix as i64)?;
     b.op("patch_rows", "Sub", &[patches, offset], &[], None)
 }

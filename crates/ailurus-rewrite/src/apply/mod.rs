@@ -1,5 +1,6 @@
 //! Carries a plan out: one small pass per kind of change.
 
+mod arranged;
 mod build;
 mod cluster;
 mod declare;
@@ -13,6 +14,7 @@ use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare};
 use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
 pub use cluster::parameters;
 
+use arranged::Arranged;
 use build::Build;
 use std::collections::HashSet;
 
@@ -45,8 +47,9 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     let clusters = cluster::insert(&mut b, plan, &targets)?;
     operands::rewrite(&mut b, plan, &targets, &clusters)?;
     gather::tables(&mut b, plan, &targets, &clusters)?;
-    proportional::insert(&mut b, plan, &targets, &clusters)?;
-    unfold::insert(&mut b, plan, &targets, &clusters)?;
+    let mut arranged = Arranged::default();
+    proportional::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
+    unfold::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
     declare::shapes(&mut b, plan, &targets)?;
     b.sweep()?;
     let mut edit = b.edit;

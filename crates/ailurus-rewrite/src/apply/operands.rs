@@ -13,6 +13,7 @@ pub fn rewrite(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Cluster
         let literal: Option<Vec<i64>> =
             edit.dims.iter().map(|d| if let DimSpec::Number(n) = d { Some(*n) } else { None }).collect();
         let new = match literal {
+            Some(list) if edit.scalar => b.int(*list.first().ok_or_else(|| empty(edit))?)?,
             Some(list) => b.ints(&list)?,
             None => assemble(b, plan, node, edit, clusters)?,
         };
@@ -22,6 +23,10 @@ pub fn rewrite(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Cluster
         }
     }
     Ok(())
+}
+
+fn empty(edit: &OperandEdit) -> Error {
+    Error::Plan(format!("the operand {} of `{}` is a number without a value", edit.input, edit.node))
 }
 
 /// An operand with parts that are known only at run time.
@@ -42,29 +47,27 @@ fn assemble(
                 let at = b.ints(&[i as i64])?;
                 b.op("dim", "Gather", &[old, at], &[("axis", Attribute::Int(0))], None)?
             }
-            DimSpec::Rows(n) => {
-                let rows = rows(b, clusters)?;
-                times(b, rows, n)?
-            }
-            DimSpec::Clusters(n) => {
-                let rows = rows(b, clusters)?;
-                let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;
-                let m = b.op("clusters", "Sub", &[rows, others], &[], None)?;
-                times(b, m, n)?
-            }
+            DimSpec::Rows(n) => count(b, plan, clusters.anchor, false, n)?,
+            DimSpec::Clusters(n) => count(b, plan, clusters.anchor, true, n)?,
+            DimSpec::Tokens(n) => count(b, plan, clusters.index, false, n)?,
+            DimSpec::Patches(n) => count(b, plan, clusters.index, true, n)?,
         });
+    }
+    if let ([number], true) = (&parts[..], edit.scalar) {
+        return b.with_axes("dim", "Squeeze", *number, &[0], None);
     }
     b.op("shape", "Concat", &parts, &[("axis", Attribute::Int(0))], None)
 }
 
-/// Rows of the reduced sequence: i64[1].
-fn rows(b: &mut Build, clusters: &Clusters) -> Result<ValueId, Error> {
-    let shape = b.op("anchor_shape", "Shape", &[clusters.anchor], &[], None)?;
+/// `n` times the second dimension of `of`, or of what lies between prefix and suffix in it: i64[1].
+fn count(b: &mut Build, plan: &Plan, of: ValueId, inner: bool, n: i64) -> Result<ValueId, Error> {
+    let shape = b.op("sequence_shape", "Shape", &[of], &[], None)?;
     let one = b.ints(&[1])?;
-    b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)
-}
-
-fn times(b: &mut Build, v: ValueId, n: i64) -> Result<ValueId, Error> {
+    let mut v = b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)?;
+    if inner {
+        let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;
+        v = b.op("clusters", "Sub", &[v, others], &[], None)?;
+    }
     if n == 1 {
         return Ok(v);
     }

@@ -1,25 +1,35 @@
 //! Proportional attention: adds the logarithm of its cluster's size to every key's score, so that a cluster weighs as much
 //! as its members would together.
 
-use super::{Clusters, Targets, build::Build};
+use super::{Clusters, Targets, arranged::Arranged, build::Build};
 use crate::{
     error::Error,
     plan::{Plan, ProportionalEdit, ScoreForm},
 };
 use ailurus_onnx::{Attribute, DataType, ValueId};
+use std::collections::HashMap;
 
-pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
-    if plan.proportional.is_empty() {
-        return Ok(());
-    }
-    let log = b.op("log_size", "Log", &[clusters.size], &[], None)?;
+pub fn insert(
+    b: &mut Build,
+    plan: &Plan,
+    targets: &Targets,
+    clusters: &Clusters,
+    arranged: &mut Arranged,
+) -> Result<(), Error> {
     let dtype = DataType::from_onnx(plan.cut.dtype);
-    let log = match dtype {
-        DataType::F32 => log,
-        other => b.op("log_size_cast", "Cast", &[log], &[("to", Attribute::Int(i64::from(other.to_onnx())))], None)?,
-    };
+    let mut logs: HashMap<(usize, usize), ValueId> = HashMap::new();
     for (edit, &node) in plan.proportional.iter().zip(&targets.proportional) {
         let old = b.edit.graph().node(node).input(edit.input);
+        let beside = (edit.prefix, edit.suffix);
+        let log = match logs.get(&beside) {
+            Some(&v) => v,
+            None => {
+                let size = arranged.size(b, plan, clusters, edit.prefix, edit.suffix)?;
+                let v = logarithm(b, size, dtype)?;
+                logs.insert(beside, v);
+                v
+            }
+        };
         let new = match (edit.form, old) {
             (ScoreForm::Scores { rank, keys, heads }, Some(scores)) => {
                 let bias = beside_scores(b, log, rank, keys, heads)?;
@@ -31,6 +41,14 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
         b.edit.set_input(node, edit.input, Some(new))?;
     }
     Ok(())
+}
+
+fn logarithm(b: &mut Build, size: ValueId, dtype: DataType) -> Result<ValueId, Error> {
+    let log = b.op("log_size", "Log", &[size], &[], None)?;
+    match dtype {
+        DataType::F32 => Ok(log),
+        other => b.op("log_size_cast", "Cast", &[log], &[("to", Attribute::Int(i64::from(other.to_onnx())))], None),
+    }
 }
 
 fn no_input(edit: &ProportionalEdit) -> Error {

@@ -2,6 +2,7 @@
 
 use super::{
     Clusters, Targets,
+    arranged::Arranged,
     build::{Build, StreamShape},
     cluster::attributes,
 };
@@ -11,13 +12,19 @@ use crate::{
     options::UnfoldMode,
     plan::{Plan, UnfoldEdit},
 };
-use ailurus_onnx::{NodeId, NodeSpec, Tensor, Use, ValueId};
+use ailurus_onnx::{DataType, NodeId, NodeSpec, Tensor, Use, ValueId};
 use ailurus_ops::{Assignment, Unfold, UnfoldResidual};
 
-pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
+pub fn insert(
+    b: &mut Build,
+    plan: &Plan,
+    targets: &Targets,
+    clusters: &Clusters,
+    arranged: &mut Arranged,
+) -> Result<(), Error> {
     for (edit, &value) in plan.unfolds.iter().zip(&targets.unfolds) {
         let outside = outside(b, targets, value);
-        let full = one(b, plan, clusters, edit, value)?;
+        let full = one(b, plan, clusters, arranged, edit, value)?;
         b.edit.replace_uses(value, full, |u| outside.contains(&u))?;
     }
     for (edit, &value) in plan.reroutes.iter().zip(&targets.reroutes) {
@@ -41,11 +48,20 @@ fn outside(b: &Build, targets: &Targets, value: ValueId) -> Vec<Use> {
     .collect()
 }
 
-fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value: ValueId) -> Result<ValueId, Error> {
-    let abs = StreamShape::full(plan);
-    let channels = edit.channels.or(abs.channels);
-    let full = StreamShape { channels, ..abs };
-    let merged = StreamShape { channels, ..StreamShape::merged(plan) };
+fn one(
+    b: &mut Build,
+    plan: &Plan,
+    clusters: &Clusters,
+    arranged: &mut Arranged,
+    edit: &UnfoldEdit,
+    value: ValueId,
+) -> Result<ValueId, Error> {
+    let dtype = DataType::from_onnx(edit.dtype);
+    let shape = |shape: StreamShape| {
+        let channels = edit.channels.or(shape.channels);
+        StreamShape { channels, dtype, ..shape }.beside(plan, edit.prefix, edit.suffix)
+    };
+    let (full, merged) = (shape(StreamShape::full(plan)), shape(StreamShape::merged(plan)));
     let z = b.canonical("reduced", value, edit.layout, &merged)?;
     let name = b.name("unfolded");
     let (op, inputs, list) = match edit.mode {
@@ -55,7 +71,8 @@ fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value
             UnfoldResidual { assignment: Assignment::Hard }.attributes(),
         ),
         UnfoldMode::Copy => {
-            ("AilurusUnfold", vec![z, clusters.index], Unfold { assignment: Assignment::Hard }.attributes())
+            let index = arranged.index(b, plan, clusters, edit.prefix, edit.suffix)?;
+            ("AilurusUnfold", vec![z, index], Unfold { assignment: Assignment::Hard }.attributes())
         }
     };
     let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(full.ty()));

@@ -6,50 +6,104 @@ use crate::{
     options::UnfoldMode,
     plan::{Reroute, UnfoldEdit},
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs};
-use ailurus_onnx::{NodeId, Use, ValueId};
+use ailurus_analyze::{
+    Code, Refusal,
+    abs::Abs,
+    axis::{Axis, Factor, Run},
+};
+use ailurus_onnx::{DataType, NodeId, Use, ValueId};
 
 impl Simulator<'_, '_> {
     /// Users of region values that are not in the region.
     pub(super) fn frontier(&mut self, unfold: UnfoldMode) -> Result<(), Refusal> {
-        let streams = &self.a.trunk.streams;
         for id in self.out.region.clone() {
             for &v in self.g.node(id).outputs.iter().flatten() {
                 let leaves = self.g.uses(v).iter().any(|u| match *u {
                     Use::Input { node, .. } | Use::Capture { node } => !self.set.contains(node),
                     Use::GraphOutput { .. } => true,
                 });
-                if !leaves {
+                if !leaves || self.tables.contains(&v) {
                     continue;
                 }
                 let Some(abs) = self.out.values.get(&v).cloned() else { continue };
-                let count = abs.axes().iter().filter(|x| x.mentions(self.cluster_atom)).count();
-                if count > 1 {
-                    return Err(self.refuse(
+                let edge = match abs.axes().iter().filter(|x| x.mentions(self.cluster_atom)).count() {
+                    0 => self.shape_leak(id, v, &abs),
+                    1 => self.edge(id, v, unfold),
+                    _ => Err(self.refuse(
                         Code::AIL0209,
                         id,
                         format!("`{}` has two token axes and is used behind the encoder", self.g.name_of(v)),
-                    ));
+                    )),
+                };
+                match edge {
+                    // Behind the encoder the region may as well end earlier.
+                    Err(_) if !self.encoder.contains(id) => self.again |= self.banned.insert(id),
+                    other => other?,
                 }
-                if count == 0 {
-                    self.shape_leak(id, v, &abs)?;
-                    continue;
-                }
-                let old = self.a.interp.get(v).map(|a| a.axes().to_vec()).unwrap_or_default();
-                let layout = Layout::of(&old, &self.a.trunk.tokens, &self.interp.atoms).ok_or_else(|| {
-                    self.refuse(
-                        Code::AIL0209,
-                        id,
-                        format!("`{}` leaves the encoder in a layout that cannot be unfolded", self.g.name_of(v)),
-                    )
-                })?;
-                let on_stream = streams.contains(&v) && !self.a.trunk.post_norm;
-                let mode = if on_stream { unfold } else { UnfoldMode::Copy };
-                let channels = old.last().and_then(|c| self.interp.atoms.known(c));
-                self.out.unfolds.push(UnfoldEdit { value: self.g.name_of(v).to_owned(), layout, channels, mode });
             }
         }
         Ok(())
+    }
+
+    /// The unfold on an edge.
+    fn edge(&mut self, id: NodeId, v: ValueId, unfold: UnfoldMode) -> Result<(), Refusal> {
+        let t = &self.a.trunk.tokens;
+        let old = self.a.interp.get(v).map(|a| a.axes().to_vec()).unwrap_or_default();
+        let fail = |me: &Self| {
+            let name = me.g.name_of(v);
+            me.refuse(Code::AIL0209, id, format!("`{name}` leaves the encoder in a layout that cannot be unfolded"))
+        };
+        let sequence = self.sequence_in(&old).ok_or_else(|| fail(self))?;
+        let layout = Layout::around(&old, &sequence, t, &self.interp.atoms).ok_or_else(|| fail(self))?;
+        let (prefix, suffix) = self.beside(&sequence).ok_or_else(|| fail(self))?;
+        let channels = old.get(layout.channel_axis()).and_then(|c| self.interp.atoms.known(c));
+        if layout == Layout::Flat && (channels.is_none() || self.interp.atoms.known(&sequence).is_none()) {
+            return Err(fail(self));
+        }
+        let on_stream = self.a.trunk.streams.contains(&v) && !self.a.trunk.post_norm;
+        let mode = if on_stream { unfold } else { UnfoldMode::Copy };
+        let dtype = self.a.interp.get(v).map_or(DataType::Undefined, |x| x.dtype);
+        if !matches!(dtype, DataType::F32 | DataType::F16) {
+            let name = self.g.name_of(v);
+            return Err(self.refuse(
+                Code::AIL0209,
+                id,
+                format!("`{name}` leaves the encoder with element type {dtype:?}; unfolding needs F32 or F16"),
+            ));
+        }
+        self.out.unfolds.push(UnfoldEdit {
+            value: self.g.name_of(v).to_owned(),
+            layout,
+            channels,
+            mode,
+            prefix,
+            suffix,
+            dtype: dtype.to_onnx(),
+        });
+        Ok(())
+    }
+
+    /// The axis that holds the patches, taken out of a product with the batch.
+    fn sequence_in(&self, axes: &[Axis]) -> Option<Axis> {
+        let t = &self.a.trunk.tokens;
+        let axis = axes.iter().find(|x| x.contains_run(&t.patches))?;
+        let [run] = &axis.0[..] else { return Some(axis.clone()) };
+        match run.last() {
+            Some(Factor::Cat(inner)) => Some(inner.clone()),
+            _ => Some(Axis(vec![t.patches.clone()])),
+        }
+    }
+
+    /// Tokens before and behind the patches in a sequence.
+    fn beside(&self, sequence: &Axis) -> Option<(usize, usize)> {
+        let at = sequence.0.iter().position(|r| *r == self.a.trunk.tokens.patches)?;
+        let count = |runs: &[Run]| {
+            runs.iter().try_fold(0usize, |n, r| {
+                let size = self.interp.atoms.symbols.known(&self.interp.atoms.run_size(r))?;
+                Some(n + usize::try_from(size).ok()?)
+            })
+        };
+        Some((count(&sequence.0[..at])?, count(&sequence.0[at + 1..])?))
     }
 
     /// Numbers computed from shapes inside the region and used behind it must stay what they were.

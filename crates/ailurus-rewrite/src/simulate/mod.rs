@@ -4,12 +4,14 @@
 //! axis must be afterwards. A node is fine when its transfer function, applied to the replaced inputs, yields just that.
 //! Where a shape operand or a table stands in the way, the difference *is* the edit.
 
+mod beyond;
 mod frontier;
+mod numbers;
 mod operands;
 mod tables;
 
 use crate::{
-    options::UnfoldMode,
+    options::{UnfoldAt, UnfoldMode},
     plan::{GatherEdit, OperandEdit, Reroute, UnfoldEdit},
 };
 use ailurus_analyze::{
@@ -21,7 +23,7 @@ use ailurus_analyze::{
     walk::{NodeSet, ancestors, descendants},
 };
 use ailurus_onnx::{Graph, Node, NodeId, ValueId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Result of a simulation.
 pub struct Simulation {
@@ -46,33 +48,55 @@ struct Simulator<'a, 'm> {
     g: &'m Graph,
     interp: Interp<'m>,
     cut: ValueId,
+    /// Nodes between the cut and the encoder's end.
+    encoder: NodeSet,
+    /// Nodes of the region: these, and what was found to run on clusters behind them.
     set: NodeSet,
     /// The cluster atom that stands where the patches were.
     clusters: Run,
     cluster_atom: AtomId,
     probabilities: NodeSet,
+    /// Values without tokens of the image that have a row per token, as in the full grid.
+    tables: HashSet<ValueId>,
+    /// Values that are as long as the reduced sequence and the same in every row.
+    uniform: HashSet<ValueId>,
+    /// Nodes that must work on the full number of tokens, because what they make has positions in it.
+    full: NodeSet,
+    /// Nodes behind the encoder that must not join the region.
+    banned: NodeSet,
+    /// Something was learnt that needs another pass.
+    again: bool,
     out: Simulation,
 }
 
-/// Simulates the region behind block `layer` with `clusters` patches left.
-pub fn simulate(
-    a: &Analysis,
-    layer: usize,
-    clusters: Option<usize>,
-    unfold: UnfoldMode,
-) -> Result<Simulation, Refusal> {
+/// Where a simulation begins and ends.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// Blocks that run on all tokens.
+    pub layer: usize,
+    /// Number of clusters, when static.
+    pub clusters: Option<usize>,
+    /// How the full grid is made again.
+    pub unfold: UnfoldMode,
+    /// Where.
+    pub at: UnfoldAt,
+}
+
+/// Simulates the region behind a cut.
+pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
     let g = &a.interp.model.graph;
-    let cut = a.trunk.streams[layer];
+    let cut = a.trunk.streams[extent.layer];
     let end = a.trunk.streams[a.blocks()];
-    let set = descendants(g, [cut]).and(&ancestors(g, [end]));
+    let encoder = descendants(g, [cut]).and(&ancestors(g, [end]));
     let mut interp = a.interp.clone();
-    let size = match clusters {
+    let size = match extent.clusters {
         Some(m) => Expr::from(m as i64),
         None => Expr::from(interp.atoms.symbols.fresh("clusters", None)),
     };
     let cluster_atom = interp.atoms.permuted("clusters", a.trunk.tokens.patches.clone(), size);
     let mut probabilities = NodeSet::empty(g);
-    for core in &a.trunk.cores[layer..] {
+    let behind = a.trunk.other_cores.iter().filter(|c| extent.at == UnfoldAt::Latest && c.fault().is_none());
+    for core in a.trunk.cores_behind(extent.layer).chain(behind) {
         let (scores, context) = (g.node(core.scores), g.node(core.context));
         let inside = descendants(g, scores.outputs.iter().flatten().copied())
             .and(&ancestors(g, context.inputs.iter().flatten().copied()));
@@ -82,41 +106,66 @@ pub fn simulate(
         probabilities.insert(core.scores);
         probabilities.insert(core.context);
     }
-    let region: Vec<NodeId> = g.nodes().map(|(id, _)| id).filter(|id| set.contains(*id)).collect();
     let mut sim = Simulator {
         a,
         g,
         cut,
-        set,
+        set: encoder.clone(),
+        encoder,
         clusters: vec![Factor::Atom(cluster_atom)],
         cluster_atom,
         probabilities,
-        out: Simulation {
-            region,
+        tables: HashSet::new(),
+        uniform: HashSet::new(),
+        full: NodeSet::empty(g),
+        banned: NodeSet::empty(g),
+        again: false,
+        out: Simulation::empty(&interp.atoms),
+        interp,
+    };
+    // Every further pass has one more node that is full or banned.
+    loop {
+        let result = sim.pass(extent);
+        if !std::mem::take(&mut sim.again) {
+            result?;
+            sim.out.interp_atoms = sim.interp.atoms;
+            return Ok(sim.out);
+        }
+        sim.set = sim.encoder.clone();
+        sim.out = Simulation::empty(&sim.interp.atoms);
+        sim.tables.clear();
+        sim.uniform.clear();
+    }
+}
+
+impl Simulation {
+    fn empty(atoms: &ailurus_analyze::axis::Atoms) -> Self {
+        Self {
+            region: Vec::new(),
             values: HashMap::new(),
-            interp_atoms: interp.atoms.clone(),
+            interp_atoms: atoms.clone(),
             operands: Vec::new(),
             gathers: Vec::new(),
             unfolds: Vec::new(),
             reroutes: Vec::new(),
-        },
-        interp,
-    };
-    sim.run(unfold)?;
-    sim.out.interp_atoms = sim.interp.atoms;
-    Ok(sim.out)
+        }
+    }
 }
 
 impl Simulator<'_, '_> {
-    fn run(&mut self, unfold: UnfoldMode) -> Result<(), Refusal> {
+    fn pass(&mut self, extent: Extent) -> Result<(), Refusal> {
         let cut = self.expected(self.cut).ok_or_else(|| {
             Refusal::new(Code::AIL0208, "the stream at the cut has no known layout", "choose another layer")
         })?;
         self.out.values.insert(self.cut, cut);
-        for id in self.out.region.clone() {
+        for (id, _) in self.g.nodes().filter(|(id, _)| self.encoder.contains(*id)).collect::<Vec<_>>() {
             self.node(id)?;
+            self.out.region.push(id);
         }
-        self.frontier(unfold)
+        if extent.at == UnfoldAt::Latest {
+            self.beyond();
+        }
+        self.frontier(extent.unfold)
     }
 
     fn refuse(&self, code: Code, id: NodeId, reason: impl Into<String>) -> Refusal {
@@ -168,8 +217,7 @@ impl Simulator<'_, '_> {
         let mut inputs: Vec<Option<Abs>> = node.inputs.iter().map(|i| i.and_then(|v| self.read(v))).collect();
         let touched = inputs.iter().flatten().any(|a| self.has_clusters(a));
         if !touched {
-            let outcome = self.interp.step(id, node, inputs);
-            return self.store(node, outcome);
+            return self.untouched(id, node, inputs);
         }
         // Reading a shape is the one thing that may be done to any layout.
         if matches!(node.op_type.as_str(), "Shape" | "Size") {
@@ -220,13 +268,14 @@ impl Simulator<'_, '_> {
                 continue;
             }
             let fine = match e.how {
-                How::Contract | How::Normalize => self.probabilities.contains(id),
+                How::Contract | How::Normalize | How::Reduce => self.probabilities.contains(id),
                 How::Mix => false,
             };
             if !fine {
                 let verb = match e.how {
                     How::Contract => "sums over the tokens",
                     How::Normalize => "normalises over the tokens",
+                    How::Reduce => "reduces the tokens to one value",
                     How::Mix => "reads positions of the tokens",
                 };
                 let op = self.g.node(id).qualified_op();

@@ -31,7 +31,7 @@ impl Simulator<'_, '_> {
             }
         }
         self.operand(id, node, &data, &operand, &sizes)?;
-        Ok(Outcome { outputs: vec![want], effects: Vec::new() })
+        Ok(Outcome { outputs: vec![want], effects: Vec::new(), opaque: false })
     }
 
     /// Compares the elements an operand will have with those it must have.
@@ -86,7 +86,7 @@ impl Simulator<'_, '_> {
                 (false, _, None) => self.runtime_dim(id, want)?,
             });
         }
-        self.out.operands.push(OperandEdit { node: self.key(id), input: 1, dims });
+        self.out.operands.push(OperandEdit { node: self.key(id), input: 1, dims, scalar: false });
         Ok(())
     }
 
@@ -185,8 +185,8 @@ impl Simulator<'_, '_> {
             };
         }
         for (input, dims) in [(1, from), (2, to)] {
-            self.out.operands.push(OperandEdit { node: self.key(id), input, dims });
+            self.out.operands.push(OperandEdit { node: self.key(id), input, dims, scalar: false });
         }
-        Ok(Outcome { outputs: vec![want], effects: Vec::new() })
+        Ok(Outcome { outputs: vec![want], effects: Vec::new(), opaque: false })
     }
 }

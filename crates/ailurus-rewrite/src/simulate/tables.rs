@@ -35,7 +35,7 @@ impl Simulator<'_, '_> {
         let t = &self.a.trunk.tokens;
         for (slot, abs) in inputs.iter_mut().enumerate() {
             let (Some(table), Some(v)) = (abs.as_mut(), node.input(slot)) else { continue };
-            if self.out.values.contains_key(&v) {
+            if self.out.values.contains_key(&v) && !self.tables.contains(&v) {
                 continue;
             }
             let Some(out) = self.table_axes(node, slot, out) else { continue };
@@ -77,7 +77,10 @@ impl Simulator<'_, '_> {
             let own = batch.checked_sub(offset).map(|b| axes[b].clone()).unwrap_or_else(Axis::one);
             let per_image = !own.is_one();
             let atoms = &self.interp.atoms;
-            let same = |x: &Axis, y: &Axis| atoms.symbols.equal(&atoms.size(x), &atoms.size(y));
+            // Two batches of unknown size that meet in one operator are the same.
+            let same = |x: &Axis, y: &Axis| {
+                atoms.symbols.equal(&atoms.size(x), &atoms.size(y)) || atoms.known(x).is_none() && atoms.known(y).is_none()
+            };
             // Heads folded into the batch would need each row once per head.
             let folded = self.batch_axis().is_none_or(|b| !b.is_one() && !same(&b, &out[batch]));
             if hits.len() > 2 || folded || per_image && (batch != 0 || !same(&own, &out[0])) {
@@ -85,6 +88,14 @@ impl Simulator<'_, '_> {
                     Code::AIL0210,
                     id,
                     format!("the table `{}` has an axis that is not understood", self.g.name_of(v)),
+                ));
+            }
+            let pair = hits.len() == 2;
+            if pair && (hits[1] != hits[0] + 1 || hits[1] + 1 != rank || per_image && (rank != 4 || hits[0] != 2)) {
+                return Err(self.refuse(
+                    Code::AIL0210,
+                    id,
+                    format!("the table `{}` has its two token axes in an unusual place", self.g.name_of(v)),
                 ));
             }
             let mut new: Vec<Axis> = (0..offset).map(|_| Axis::one()).chain(axes).collect();
@@ -114,7 +125,7 @@ impl Simulator<'_, '_> {
     fn batch_axis(&self) -> Option<Axis> {
         let axes = self.a.interp.get(self.cut)?.axes();
         Some(match Layout::of(axes, &self.a.trunk.tokens, &self.a.interp.atoms)? {
-            Layout::BatchTokenChannel => axes[0].clone(),
+            Layout::BatchTokenChannel | Layout::BatchChannelToken => axes[0].clone(),
             Layout::TokenBatchChannel => axes[1].clone(),
             Layout::TokenChannel => Axis::one(),
             Layout::Flat => return None,

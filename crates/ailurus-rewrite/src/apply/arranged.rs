@@ -1,0 +1,131 @@
+//! Assignments and sizes for sequences that hold the patches beside other tokens than the stream does: a decoder that drops
+//! the class token and appends queries of its own.
+
+use super::{Clusters, build::Build};
+use crate::{error::Error, plan::Plan};
+use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
+use std::collections::HashMap;
+
+/// What was made already, by tokens before and behind the patches.
+#[derive(Default)]
+pub struct Arranged {
+    indices: HashMap<(usize, usize), ValueId>,
+    sizes: HashMap<(usize, usize), ValueId>,
+}
+
+impl Arranged {
+    /// Row of each token: i32 `[B, prefix + N + suffix]`.
+    pub fn index(
+        &mut self,
+        b: &mut Build,
+        plan: &Plan,
+        clusters: &Clusters,
+        prefix: usize,
+        suffix: usize,
+    ) -> Result<ValueId, Error> {
+        if (prefix, suffix) == (plan.tokens.prefix, plan.tokens.suffix) {
+            return Ok(clusters.index);
+        }
+        if let Some(&v) = self.indices.get(&(prefix, suffix)) {
+            return Ok(v);
+        }
+        let patches = patches(b, plan, clusters.index)?;
+        let shift = prefix as i32 - plan.tokens.prefix as i32;
+        let moved = ints(b, &[], &[shift])?;
+        let mut parts = vec![b.op("patch_index", "Add", &[patches, moved], &[], None)?];
+        if prefix > 0 {
+            let rows: Vec<i32> = (0..prefix as i32).collect();
+            let zero = zero_column(b, clusters.index)?;
+            let list = ints(b, &[1, prefix as i64], &rows)?;
+            parts.insert(0, b.op("prefix_index", "Add", &[zero, list], &[], None)?);
+        }
+        if suffix > 0 {
+            let rows: Vec<i32> = (0..suffix as i32).map(|i| i + prefix as i32).collect();
+            let zero = zero_column(b, clusters.index)?;
+            let list = ints(b, &[1, suffix as i64], &rows)?;
+            let behind = b.op("suffix_start", "Add", &[zero, list], &[], None)?;
+            let m = clusters_count(b, plan, clusters)?;
+            parts.push(b.op("suffix_index", "Add", &[behind, m], &[], None)?);
+        }
+        let v = b.op("index_beside", "Concat", &parts, &[("axis", Attribute::Int(1))], None)?;
+        self.indices.insert((prefix, suffix), v);
+        Ok(v)
+    }
+
+    /// Tokens in each row: f32 `[B, prefix + M + suffix]`.
+    pub fn size(
+        &mut self,
+        b: &mut Build,
+        plan: &Plan,
+        clusters: &Clusters,
+        prefix: usize,
+        suffix: usize,
+    ) -> Result<ValueId, Error> {
+        if (prefix, suffix) == (plan.tokens.prefix, plan.tokens.suffix) {
+            return Ok(clusters.size);
+        }
+        if let Some(&v) = self.sizes.get(&(prefix, suffix)) {
+            return Ok(v);
+        }
+        let patches = patches(b, plan, clusters.size)?;
+        let mut parts = vec![patches];
+        for (count, front) in [(prefix, true), (suffix, false)] {
+            if count == 0 {
+                continue;
+            }
+            // The first row of every image, times zero, plus one: as many images as there are.
+            let first = first_column(b, clusters.size)?;
+            let zero = b.op("no_size", "Sub", &[first, first], &[], None)?;
+            let name = b.name("single");
+            let ones = b.edit.add_initializer(Tensor::from_f32(name, &[1, count as i64], &vec![1.0; count]))?;
+            let v = b.op("single_size", "Add", &[zero, ones], &[], None)?;
+            parts.insert(if front { 0 } else { parts.len() }, v);
+        }
+        let v = match parts[..] {
+            [only] => only,
+            _ => b.op("size_beside", "Concat", &parts, &[("axis", Attribute::Int(1))], None)?,
+        };
+        self.sizes.insert((prefix, suffix), v);
+        Ok(v)
+    }
+}
+
+/// The patches' part of `[B, T]` or `[B, R]`.
+pub fn patches(b: &mut Build, plan: &Plan, v: ValueId) -> Result<ValueId, Error> {
+    let (prefix, suffix) = (plan.tokens.prefix as i64, plan.tokens.suffix as i64);
+    let start = b.ints(&[prefix])?;
+    let end = b.ints(&[if suffix == 0 { i64::MAX } else { -suffix }])?;
+    let axis = b.ints(&[1])?;
+    b.op("patches", "Slice", &[v, start, end, axis], &[], None)
+}
+
+fn ints(b: &mut Build, dims: &[i64], list: &[i32]) -> Result<ValueId, Error> {
+    let name = b.name("rows");
+    let bytes: Vec<u8> = list.iter().flat_map(|v| v.to_le_bytes()).collect();
+    Ok(b.edit.add_initializer(Tensor::from_bytes(name, DataType::I32, dims, bytes))?)
+}
+
+fn first_column(b: &mut Build, v: ValueId) -> Result<ValueId, Error> {
+    let (start, end, axis) = (b.ints(&[0])?, b.ints(&[1])?, b.ints(&[1])?);
+    b.op("first", "Slice", &[v, start, end, axis], &[], None)
+}
+
+/// i32 zeros `[B, 1]`.
+fn zero_column(b: &mut Build, index: ValueId) -> Result<ValueId, Error> {
+    let first = first_column(b, index)?;
+    b.op("zero", "Sub", &[first, first], &[], None)
+}
+
+/// Number of clusters: i32 `[1]`.
+fn clusters_count(b: &mut Build, plan: &Plan, clusters: &Clusters) -> Result<ValueId, Error> {
+    if let Some(m) = plan.tokens.clusters.and_then(|m| i32::try_from(m).ok()) {
+        return ints(b, &[1], &[m]);
+    }
+    let shape = b.op("anchor_shape", "Shape", &[clusters.anchor], &[], None)?;
+    let one = b.ints(&[1])?;
+    let rows = b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)?;
+    let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;
+    let m = b.op("clusters", "Sub", &[rows, others], &[], None)?;
+    let to = Attribute::Int(i64::from(DataType::I32.to_onnx()));
+    b.op("clusters_i32", "Cast", &[m], &[("to", to)], None)
+}
