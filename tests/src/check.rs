@@ -11,7 +11,7 @@ use crate::{
 };
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
-use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldMode, options::Keep};
+use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldAt, UnfoldMode, options::Keep};
 use ailurus_runtime::{OnnxRuntime, Outputs, Session};
 use anyhow::{Context, Result, ensure};
 
@@ -52,6 +52,8 @@ pub struct Numbers {
     pub fewer: f64,
     /// Comparisons with the oracle.
     pub runs: usize,
+    /// Nodes behind the encoder that run on clusters when unfolded as late as possible.
+    pub beyond: usize,
     /// Of these, how many had patches in another cluster because of nearly equal distances.
     pub ties: usize,
 }
@@ -155,8 +157,13 @@ impl Subject<'_> {
             let weighed = Options { proportional: true, ..Options::new(layer) };
             let plan = self.planned(&weighed)?;
             let cores = self.analysis.trunk.cores_behind(layer).count();
-            ensure!(plan.proportional.len() == cores, "cluster sizes do not reach every attention");
+            ensure!(plan.proportional.len() >= cores, "cluster sizes do not reach every attention");
             self.fewer(&plan, images, false, n).context("proportional attention")?;
+            let latest = Options { unfold_at: UnfoldAt::Latest, ..weighed };
+            let plan = self.planned(&latest)?;
+            ensure!(plan.region.len() >= half.region.len(), "a later end makes the region smaller");
+            self.fewer(&plan, images, false, n).context("unfolded as late as possible")?;
+            n.beyond = plan.region.len() - half.region.len();
         }
         Ok(None)
     }
@@ -207,9 +214,10 @@ impl Subject<'_> {
         };
         let oracle = Oracle::new(self.exact, self.analysis, plan).context("oracle")?;
         for (inputs, untouched) in images {
-            let batch = case::batch(inputs);
             let got = run::run(session.as_ref(), inputs)?;
             let shown = run::run(open.as_ref(), inputs)?;
+            // Some models run on an image and its mirror image side by side.
+            let batch = run::output(&shown, &names.index)?.dims().first().copied().context("an index without batch")?;
             let made = names.read(&shown)?;
             clusters::validate(&made, plan, batch)?;
             structure::tokens(&counters, &shown, plan, made.index.len() / batch, made.rows)?;

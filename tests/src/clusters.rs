@@ -96,6 +96,30 @@ pub fn validate(c: &Clusters, plan: &Plan, batch: usize) -> Result<()> {
     Ok(())
 }
 
+/// The same clusters in a sequence that holds the patches between other tokens than the stream does.
+pub fn beside(c: &Clusters, plan: &Plan, batch: usize, prefix: usize, suffix: usize) -> Clusters {
+    let (p, s) = (plan.tokens.prefix, plan.tokens.suffix);
+    let (tokens, rows) = (c.index.len() / batch.max(1), c.rows);
+    let m = rows - p - s;
+    let patches = tokens - p - s;
+    let new_rows = prefix + m + suffix;
+    let (mut index, mut anchor, mut size) = (Vec::new(), Vec::new(), Vec::new());
+    for b in 0..batch {
+        let row = |i: i32| i - p as i32 + prefix as i32;
+        let own = |v: &[i32], from: usize, n: usize| v[from..from + n].iter().map(|&i| row(i)).collect::<Vec<_>>();
+        index.extend(0..prefix as i32);
+        index.extend(own(&c.index, b * tokens + p, patches));
+        index.extend((0..suffix).map(|i| (prefix + m + i) as i32));
+        anchor.extend(0..prefix as i32);
+        anchor.extend(own(&c.anchor, b * rows + p, m));
+        anchor.extend((0..suffix).map(|i| (prefix + patches + i) as i32));
+        size.extend(std::iter::repeat_n(1.0, prefix));
+        size.extend_from_slice(&c.size[b * rows + p..][..m]);
+        size.extend(std::iter::repeat_n(1.0, suffix));
+    }
+    Clusters { rows: new_rows, index, anchor, size }
+}
+
 /// The share of tokens that are represented by another token. (Rows are numbered anew by each: one anchor more or less
 /// shifts all behind it.)
 pub fn disagreement(a: &Clusters, b: &Clusters, batch: usize) -> f64 {

@@ -14,6 +14,8 @@ pub struct Mask {
     /// Elements that hide a token, and their type.
     dtype: DataType,
     form: Form,
+    /// Tokens before and behind the patches among the keys; `None` where they are those of the stream.
+    pub beside: Option<(usize, usize)>,
 }
 
 /// The tokens that attention sees.
@@ -44,7 +46,7 @@ impl Mask {
                 let masked = add(edit, scores, mask)?;
                 edit.set_input(node, 0, Some(masked))?;
                 let value = a.interp.model.graph.name_of(scores).to_owned();
-                Ok(Self { name, dtype, form: Form::Scores { value, from_back } })
+                Ok(Self { name, dtype, form: Form::Scores { value, from_back }, beside: None })
             }
             Place::Scores { scores, from_back } => {
                 let (name, dtype, mask) = input(edit, a, scores)?;
@@ -52,7 +54,7 @@ impl Mask {
                 let own = edit.graph().producer(masked).context("the sum")?.0;
                 edit.replace_uses(scores, masked, |u| !matches!(u, Use::Input { node, .. } if node == own))?;
                 let value = a.interp.model.graph.name_of(scores).to_owned();
-                Ok(Self { name, dtype, form: Form::Scores { value, from_back } })
+                Ok(Self { name, dtype, form: Form::Scores { value, from_back }, beside: None })
             }
             Place::Gate { context, slot, from_back } => {
                 let v = a.interp.model.graph.node(context).input(slot).context("no probabilities")?;
@@ -61,7 +63,7 @@ impl Mask {
                 let gated = edit.add(NodeSpec::new("Mul", [v, mask]).name(out.clone()).output(out, None))?;
                 edit.set_input(context, slot, Some(gated))?;
                 let value = a.interp.model.graph.name_of(v).to_owned();
-                Ok(Self { name, dtype, form: Form::Gate { value, from_back } })
+                Ok(Self { name, dtype, form: Form::Gate { value, from_back }, beside: None })
             }
             Place::Fused(id) => {
                 let node = a.interp.model.graph.node(id);
@@ -78,7 +80,7 @@ impl Mask {
                     mask = if boolean { allow(edit, old, mask, dtype)? } else { add(edit, old, mask)? };
                 }
                 edit.set_input(id, slot, Some(mask))?;
-                Ok(Self { name, dtype, form: Form::Pairs })
+                Ok(Self { name, dtype, form: Form::Pairs, beside: None })
             }
         }
     }

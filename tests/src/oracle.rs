@@ -12,14 +12,16 @@
 use crate::{
     canonical::Stream,
     case::Inputs,
+    clusters,
     mask::{Mask, Seen},
     metric::{self, Projection},
     probe,
     run::{self, Loader},
-    taps::{Place, places},
+    taps::places,
 };
-use ailurus_analyze::Analysis;
-use ailurus_onnx::{GraphEdit, Model};
+use ailurus_analyze::{Analysis, axis::Run, cores::Core};
+use ailurus_onnx::{GraphEdit, Model, Use, ValueId};
+use std::collections::HashSet;
 use ailurus_ops::{Clusters, MergeDims, UnfoldDims, reference};
 use ailurus_rewrite::{
     Plan, UnfoldMode, apply,
@@ -33,6 +35,8 @@ pub struct Oracle<'a> {
     model: &'a Model,
     plan: &'a Plan,
     masks: Vec<Mask>,
+    /// Values that leave the region without patches in them: class tokens and what was made of them.
+    carried: Vec<String>,
     before: Box<dyn Session>,
     between: Box<dyn Session>,
     behind: Box<dyn Session>,
@@ -54,7 +58,8 @@ impl<'a> Oracle<'a> {
     /// Prepares the runs.
     pub fn new(loader: Loader, a: &Analysis<'a>, plan: &'a Plan) -> Result<Self> {
         let model = a.interp.model;
-        let (between, masks) = between(a, plan, &places(a, plan.layer)?)?;
+        let carried = carried(a, plan)?;
+        let (between, masks) = between(a, plan, &carried)?;
         let mut wanted = vec![plan.cut.value.as_str()];
         if let MetricPlan::Keys(k) = &plan.metric {
             wanted.push(&k.input);
@@ -63,11 +68,12 @@ impl<'a> Oracle<'a> {
         wanted.extend(plan.cut.grid_source.as_ref().map(|g| g.value.as_str()));
         wanted.extend(masks.iter().filter_map(Mask::follows));
         let before = probe::with_outputs(model, wanted)?;
-        let behind = behind(a, plan)?;
+        let behind = behind(a, plan, &carried)?;
         Ok(Self {
             model,
             plan,
             masks,
+            carried,
             before: loader.load(&before).context("the run up to the cut")?,
             between: loader.load(&between).context("the run behind the cut")?,
             behind: loader.load(&behind).context("the run to the outputs")?,
@@ -115,48 +121,100 @@ impl<'a> Oracle<'a> {
         feed.push((self.plan.cut.value.clone(), spread.write(self.plan.cut.layout, seen.dtype)?));
         // A cluster that weighs as much as its members has their number in front of its exponential.
         let bonus = |&size: &f32| if self.plan.proportional.is_empty() { 0.0 } else { size.ln() };
-        let visible = Seen { anchors: &clusters.anchor, bonus: clusters.size.iter().map(bonus).collect() };
         for mask in &self.masks {
+            let (prefix, suffix) = mask.beside.unwrap_or((self.plan.tokens.prefix, self.plan.tokens.suffix));
+            let own = clusters::beside(clusters, self.plan, seen.batch, prefix, suffix);
+            let tokens = own.index.len() / seen.batch;
+            let visible = Seen { anchors: &own.anchor, bonus: own.size.iter().map(bonus).collect() };
             let scores =
                 mask.follows().map(|v| anyhow::Ok(run::output(&seen.outputs, v)?.dims().to_vec())).transpose()?;
             let sizes = scores.unwrap_or_default();
-            feed.push((mask.name.clone(), mask.tensor(&visible, seen.batch, seen.base.tokens, &sizes)?));
+            feed.push((mask.name.clone(), mask.tensor(&visible, seen.batch, tokens, &sizes)?));
         }
         let reduced = run::run(self.between.as_ref(), &feed).context("the run behind the cut")?;
         let mut feed = inputs.clone();
         for edit in &self.plan.unfolds {
             let t = run::output(&reduced, &edit.value)?;
             let full = Stream::read(t, edit.layout, seen.batch)?;
-            ensure!(full.tokens == seen.base.tokens, "`{}` has {} tokens", edit.value, full.tokens);
-            let z = full.pick(&clusters.anchor);
-            let y = unfold(edit, &z, &start, seen, clusters)?;
+            let own = clusters::beside(clusters, self.plan, seen.batch, edit.prefix, edit.suffix);
+            let tokens = own.index.len() / seen.batch;
+            ensure!(full.tokens == tokens, "`{}` has {} tokens, not {tokens}", edit.value, full.tokens);
+            let z = full.pick(&own.anchor);
+            let y = unfold(edit, &z, &start, seen, &own)?;
             feed.push((edit.value.clone(), y.write(edit.layout, t.data_type())?));
+        }
+        for value in &self.carried {
+            feed.push((value.clone(), run::output(&reduced, value)?.clone()));
         }
         run::run(self.behind.as_ref(), &feed).context("the run to the outputs")
     }
 }
 
 /// The graph from the cut to the values that are unfolded, with masked attention.
-fn between(a: &Analysis, plan: &Plan, places: &[Place]) -> Result<(Model, Vec<Mask>)> {
+fn between(a: &Analysis, plan: &Plan, carried: &[String]) -> Result<(Model, Vec<Mask>)> {
     let model = a.interp.model;
     let mut edit = GraphEdit::new(model.clone());
-    let masks = places.iter().map(|p| Mask::insert(&mut edit, a, p)).collect::<Result<Vec<_>>>()?;
+    let own = places(a, a.trunk.cores_behind(plan.layer))?;
+    let masks = own.iter().map(|p| Mask::insert(&mut edit, a, p)).collect::<Result<Vec<_>>>()?;
+    // A decoder that runs on clusters, too, sees the same tokens between others.
+    let decoder = a.trunk.other_cores.iter().filter(|c| {
+        let v = model.graph.node(c.context).output(0);
+        v.is_some_and(|v| plan.region.iter().any(|name| name == model.graph.name_of(v)))
+    });
+    let mut late = Vec::new();
+    for core in decoder {
+        for place in places(a, std::iter::once(core))? {
+            let mut mask = Mask::insert(&mut edit, a, &place)?;
+            mask.beside = Some(around(a, core)?);
+            late.push(mask);
+        }
+    }
+    let mut masks = masks;
+    masks.extend(late);
     cut(&mut edit, a, &plan.cut.value)?;
-    let wanted = plan.unfolds.iter().map(|u| probe::find(model, &u.value)).collect::<Result<Vec<_>>>()?;
+    let leaving = plan.unfolds.iter().map(|u| &u.value).chain(carried);
+    let wanted = leaving.map(|v| probe::find(model, v)).collect::<Result<Vec<_>>>()?;
     edit.set_graph_outputs(wanted)?;
     edit.prune();
     edit.prune_inputs();
-    let mut masks = masks;
     // A plan may end before the last block, where nothing needs its mask.
     masks.retain(|m| edit.graph().find(&m.name).is_some());
     Ok((edit.finish()?, masks))
 }
 
+/// Values of the region that are used behind it and are not unfolded.
+fn carried(a: &Analysis, plan: &Plan) -> Result<Vec<String>> {
+    let g = &a.interp.model.graph;
+    let mut region = HashSet::new();
+    for name in &plan.region {
+        region.extend(g.producer(probe::find(a.interp.model, name)?).map(|(n, _)| n));
+    }
+    let leaves = |v: ValueId| {
+        g.uses(v).iter().any(|u| match u {
+            Use::Input { node, .. } | Use::Capture { node } => !region.contains(node),
+            Use::GraphOutput { .. } => true,
+        })
+    };
+    let made = g.nodes().filter(|(id, _)| region.contains(id)).flat_map(|(_, n)| n.outputs.iter().flatten().copied());
+    let named = made.filter(|&v| leaves(v)).map(|v| g.name_of(v).to_owned());
+    Ok(named.filter(|name| plan.unfolds.iter().all(|u| u.value != *name)).collect())
+}
+
+/// Tokens before and behind the patches among the keys of a core.
+fn around(a: &Analysis, core: &Core) -> Result<(usize, usize)> {
+    let atoms = &a.interp.atoms;
+    let runs = &core.memory.0;
+    let at = runs.iter().position(|r| *r == a.trunk.tokens.patches).context("a decoder without the patches")?;
+    let count = |runs: &[Run]| runs.iter().map(|r| atoms.symbols.known(&atoms.run_size(r))).sum::<Option<i64>>();
+    let both = count(&runs[..at]).zip(count(&runs[at + 1..]));
+    both.map(|(p, s)| (p as usize, s as usize)).context("an open number of other tokens")
+}
+
 /// The graph from the unfolded values to the outputs.
-fn behind(a: &Analysis, plan: &Plan) -> Result<Model> {
+fn behind(a: &Analysis, plan: &Plan, carried: &[String]) -> Result<Model> {
     let mut edit = GraphEdit::new(a.interp.model.clone());
-    for u in &plan.unfolds {
-        cut(&mut edit, a, &u.value)?;
+    for value in plan.unfolds.iter().map(|u| &u.value).chain(carried) {
+        cut(&mut edit, a, value)?;
     }
     edit.prune();
     edit.prune_inputs();
@@ -185,17 +243,18 @@ fn merge(seen: &Before, c: &Clusters) -> Result<Stream> {
 
 fn unfold(edit: &UnfoldEdit, z: &Stream, start: &Stream, seen: &Before, c: &Clusters) -> Result<Stream> {
     let base = &seen.base;
-    let dims = UnfoldDims { batch: z.batch, rows: c.rows, tokens: base.tokens, choices: 1, channels: z.channels };
+    let tokens = c.index.len() / z.batch;
+    let dims = UnfoldDims { batch: z.batch, rows: c.rows, tokens, choices: 1, channels: z.channels };
     let index = &c.index;
     Ok(match (edit.mode, seen.dtype) {
-        (UnfoldMode::Copy, _) => z.with(base.tokens, &reference::unfold(&z.data, index, None, dims)?),
+        (UnfoldMode::Copy, _) => z.with(tokens, &reference::unfold(&z.data, index, None, dims)?),
         (UnfoldMode::Residual, DataType::F16) => {
             let y = reference::unfold_residual(&z.halves(), &start.halves(), &base.halves(), index, None, dims)?;
-            z.with(base.tokens, &y)
+            z.with(tokens, &y)
         }
         (UnfoldMode::Residual, _) => {
             let y = reference::unfold_residual(&z.data, &start.data, &base.data, index, None, dims)?;
-            z.with(base.tokens, &y)
+            z.with(tokens, &y)
         }
     })
 }

@@ -44,8 +44,8 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::Failed(why) => format!("FAILED: {why}"),
         Outcome::Verified(n) => {
             let mut text = format!(
-                "layers {:?} of {}, keep 1.0 {:.1e}, oracle {:.1e} ({} runs, {} with near-ties)",
-                n.layers, n.blocks, n.full, n.fewer, n.runs, n.ties
+                "layers {:?} of {}, keep 1.0 {:.1e}, oracle {:.1e} ({} runs, {} with near-ties), latest +{}",
+                n.layers, n.blocks, n.full, n.fewer, n.runs, n.ties, n.beyond
             );
             if !n.refused.is_empty() {
                 let list: Vec<String> =

@@ -66,7 +66,7 @@ impl Place {
             bail!("no Softmax over the tokens between scores and context");
         }
         let from_back = if node.input(0) == Some(core.query) { 1 } else { 2 };
-        Ok(Self::Scores { scores: first, from_back })
+        Ok(Self::Scores { scores: scaled(a, first), from_back })
     }
 
     /// A gate, where heads are mixed between softmax and context.
@@ -100,10 +100,24 @@ impl Place {
     }
 }
 
-/// The places of all cores behind a block.
-pub fn places(a: &Analysis, layer: usize) -> Result<Vec<Place>> {
+/// Scores behind their scale and bias: a number added in front of a scale would be scaled as well.
+fn scaled(a: &Analysis, mut scores: ValueId) -> ValueId {
+    let g = &a.interp.model.graph;
+    let axes = |v: ValueId| a.interp.get(v).map(|x| x.axes().to_vec());
+    while let [only] = g.consumers(scores)[..] {
+        let node = g.node(only);
+        match node.output(0) {
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            _ => break,
+        }
+    }
+    scores
+}
+
+/// The places of these cores.
+pub fn places<'c>(a: &Analysis, cores: impl Iterator<Item = &'c Core>) -> Result<Vec<Place>> {
     let mut list = Vec::new();
-    for core in a.trunk.cores_behind(layer) {
+    for core in cores {
         list.push(Place::of(a, core)?);
         list.extend(Place::gate(a, core));
     }

@@ -13,8 +13,8 @@ pub fn why(interp: &Interp) -> Refusal {
     if let Some(n) = over_channels(interp) {
         return Refusal::new(
             Code::AIL0203,
-            "attention here compares channels with each other and sums over the tokens (cross-covariance attention): \
-             merged tokens would change every score",
+            "attention here compares channels with each other and sums over the tokens (cross-covariance or linear \
+             attention): merged tokens would change every sum",
             "use a model whose attention compares tokens",
         )
         .at(g, n);
@@ -62,7 +62,7 @@ fn spatial(interp: &Interp, v: ValueId) -> bool {
     interp.get(v).is_some_and(|a| a.axes().iter().any(|x| interp.atoms.is_spatial(x)))
 }
 
-/// A contraction of two activations over the tokens whose result, normalised, is contracted with tokens again.
+/// A contraction of two activations over the tokens whose result is contracted with tokens again.
 fn over_channels(interp: &Interp) -> Option<NodeId> {
     let g = &interp.model.graph;
     let active = |v: ValueId| interp.get(v).is_some_and(|a| a.activation);
@@ -73,10 +73,7 @@ fn over_channels(interp: &Interp) -> Option<NodeId> {
         if !both || spatial_in_matrix(interp, out) {
             continue;
         }
-        let behind = descendants(g, [out]);
-        let Some((_, softmax)) = g.nodes().find(|(id, n)| behind.contains(*id) && n.op_type == "Softmax") else { continue };
-        let Some(probabilities) = softmax.output(0) else { continue };
-        let uses = descendants(g, [probabilities]);
+        let uses = descendants(g, [out]);
         let meets = g.nodes().find(|(id, n)| {
             uses.contains(*id)
                 && matches!(n.op_type.as_str(), "MatMul" | "Einsum" | "FusedMatMul")

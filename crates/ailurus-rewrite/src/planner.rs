@@ -113,13 +113,18 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
     let axes = abs.map(|x| x.axes().to_vec()).unwrap_or_default();
     let layout = Layout::of(&axes, &a.trunk.tokens, &a.interp.atoms).ok_or_else(|| {
         let shown: Vec<String> = axes.iter().map(|x| a.interp.atoms.show(x)).collect();
+        let apart = axes.iter().filter(|x| a.interp.atoms.is_spatial(x)).count() > 1;
+        let (what, next) = match apart {
+            true => (
+                "which keeps rows and columns of the patches as axes of their own",
+                "use an export whose blocks pass tokens on as [batch, tokens, channels]",
+            ),
+            false => ("which is not batch, tokens and channels", "choose another --layer"),
+        };
         Refusal::new(
             Code::AIL0206,
-            format!(
-                "the stream behind block {layer} has the layout [{}], which is not batch, tokens and channels",
-                shown.join(", ")
-            ),
-            "choose another --layer",
+            format!("the stream behind block {layer} has the layout [{}], {what}", shown.join(", ")),
+            next,
         )
     })?;
     let dtype = abs.map_or(ailurus_onnx::DataType::Undefined, |x| x.dtype);

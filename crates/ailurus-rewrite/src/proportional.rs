@@ -11,12 +11,13 @@ use ailurus_analyze::{
     cores::Core,
     interp::wrap,
 };
-use ailurus_onnx::{DataType, NodeId};
+use ailurus_onnx::{DataType, NodeId, Use, ValueId};
 
 /// One edit per attention that runs on clusters.
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let late = a.trunk.other_cores.iter().filter(|c| sim.region.contains(&c.scores) && sim.region.contains(&c.context));
-    a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, sim)).collect()
+    let edits = a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, sim)).collect::<Result<Vec<_>, _>>()?;
+    Ok(edits.concat())
 }
 
 /// Keys before and behind the patches.
@@ -30,7 +31,7 @@ fn beside(a: &Analysis, keys: &Axis) -> Option<(usize, usize)> {
     Some((count(&keys.0[..at])?, count(&keys.0[at + 1..])?))
 }
 
-fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit, Refusal> {
+fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let g = &a.interp.model.graph;
     let name = |id: NodeId| g.node(id).output(0).map(|v| g.name_of(v).to_owned()).unwrap_or_default();
     let fused = g.node(core.scores);
@@ -39,19 +40,21 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
         ("com.microsoft", "Attention" | "MultiHeadAttention") => Some(5),
         _ => None,
     };
-    let place = match slot {
+    // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
+    let place = |id: NodeId, input: usize, form: ScoreForm, keys: &Axis| {
+        let (prefix, suffix) = beside(a, keys)?;
+        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix })
+    };
+    let found = match slot {
         Some(input) => {
             let boolean = fused.input(input).and_then(|v| a.interp.get(v)).is_some_and(|m| m.dtype == DataType::Bool);
-            Some((core.scores, input, ScoreForm::Mask { boolean }, core.memory.clone()))
+            place(core.scores, input, ScoreForm::Mask { boolean }, &core.memory).map(|e| vec![e])
         }
-        None => found(a, core, sim).map(|(id, form, keys)| (id, 0, form, keys)),
+        None => places(a, core, sim).and_then(|list| {
+            list.iter().map(|(id, input, form, keys)| place(*id, *input, *form, keys)).collect::<Option<Vec<_>>>()
+        }),
     };
-    // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
-    let place = place.and_then(|(id, input, form, keys)| {
-        let (prefix, suffix) = beside(a, &keys)?;
-        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix })
-    });
-    place.ok_or_else(|| {
+    found.filter(|list| !list.is_empty()).ok_or_else(|| {
         Refusal::new(
             Code::AIL0208,
             "the softmax of this attention was not found, so cluster sizes cannot be added to its scores",
@@ -61,15 +64,40 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
     })
 }
 
-/// The softmax between scores and context, and how its input is laid out.
-fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreForm, Axis)> {
+/// Where scores are ready for their exponential: in front of the softmax; where that is spelt out, behind scale and bias.
+fn places(a: &Analysis, core: &Core, sim: &Simulation) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
     let g = &a.interp.model.graph;
+    let behind = ailurus_analyze::walk::descendants(g, g.node(core.scores).outputs.iter().flatten().copied())
+        .and(&ailurus_analyze::walk::ancestors(g, g.node(core.context).inputs.iter().flatten().copied()));
+    if let Some((id, node)) = g.nodes().find(|(id, n)| n.op_type == "Softmax" && behind.contains(*id)) {
+        let keys = wrap(node.int("axis", -1), a.interp.get(node.input(0)?)?.rank()?)?;
+        let (form, axis) = scores_at(a, sim, node.input(0)?, keys)?;
+        return Some(vec![(id, 0, form, axis)]);
+    }
+    let mut scores = g.node(core.scores).output(0)?;
+    let axes = |v: ValueId| a.interp.get(v).map(|x| x.axes().to_vec());
+    while let [only] = g.consumers(scores)[..] {
+        let node = g.node(only);
+        match node.output(0) {
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            _ => break,
+        }
+    }
+    let rank = a.interp.get(scores)?.rank()?;
+    let from_back = if g.node(core.scores).input(0) == Some(core.query) { 1 } else { 2 };
+    let (form, axis) = scores_at(a, sim, scores, rank.checked_sub(from_back)?)?;
+    let inputs = g.uses(scores).iter().filter_map(|u| match *u {
+        Use::Input { node, slot } => Some((node, slot, form, axis.clone())),
+        _ => None,
+    });
+    Some(inputs.collect())
+}
+
+/// How scores are laid out, and what their keys are.
+fn scores_at(a: &Analysis, sim: &Simulation, v: ValueId, keys: usize) -> Option<(ScoreForm, Axis)> {
     let atoms = &sim.interp_atoms;
-    let behind = ailurus_analyze::walk::descendants(g, g.node(core.scores).outputs.iter().flatten().copied());
-    let (id, node) = g.nodes().find(|(id, n)| n.op_type == "Softmax" && behind.contains(*id))?;
-    let scores = sim.values.get(&node.input(0)?)?;
+    let scores = sim.values.get(&v)?;
     let (axes, rank) = (scores.axes(), scores.rank()?);
-    let keys = wrap(node.int("axis", -1), rank)?;
     let stream = a.interp.get(a.trunk.streams[0])?.axes();
     let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
         Layout::BatchTokenChannel | Layout::BatchChannelToken => stream[0].clone(),
@@ -85,6 +113,6 @@ fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreFo
         }
         _ => return None,
     };
-    let all = a.interp.get(node.input(0)?)?.axes().get(keys)?.clone();
-    (keys > 0).then_some((id, ScoreForm::Scores { rank, keys, heads }, all))
+    let all = a.interp.get(v)?.axes().get(keys)?.clone();
+    (keys > 0).then_some((ScoreForm::Scores { rank, keys, heads }, all))
 }

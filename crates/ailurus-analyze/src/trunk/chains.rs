@@ -72,6 +72,7 @@ fn alone(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Result<usize, Ref
     let first = |c: &Chain| &cores[c.members[0]];
     let last = |c: &Chain| &cores[c.members[c.members.len() - 1]];
     let trunk = &chains[best];
+    super::tokens::of(interp, &first(trunk).tokens).map_err(|r| r.at(g, first(trunk).scores))?;
     for other in chains.iter().enumerate().filter(|(i, c)| *i != best && c.members.len() > 1).map(|(_, c)| c) {
         let linked = feeds(g, last(trunk), first(other)) || feeds(g, last(other), first(trunk));
         if !linked {
@@ -90,9 +91,16 @@ fn shares_patches(interp: &Interp, a: &Axis, b: &Axis) -> bool {
     a.0.iter().filter(|r| interp.atoms.is_spatial(&Axis(vec![(*r).clone()]))).all(|r| b.0.contains(r))
 }
 
-/// The chain of global attention that a model with windows or stages holds besides, if any.
+/// The chain of global attention that a model with windows or stages holds besides, if its blocks follow each other
+/// without windows between.
 fn stage(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Option<String> {
-    let longest = chains.iter().filter(|c| c.members.len() > 1).max_by_key(|c| c.members.len())?;
+    let g = &interp.model.graph;
+    let pure = |c: &&Chain| {
+        let (first, last) = (&cores[c.members[0]], &cores[c.members[c.members.len() - 1]]);
+        c.members.len() > 1
+            && cores.iter().filter(|f| f.fault().is_some()).all(|f| !(feeds(g, first, f) && feeds(g, f, last)))
+    };
+    let longest = chains.iter().filter(pure).max_by_key(|c| c.members.len())?;
     Some(text(interp, cores, longest))
 }
 
