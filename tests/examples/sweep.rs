@@ -1,5 +1,7 @@
 //! Checks every model of a folder: `cargo run -p ailurus-tests --example sweep -- FOLDER [PART-OF-NAME..]`.
 //!
+//! With `--plan` in front of the folder nothing is run: each model is analysed and planned for its middle layer.
+//!
 //! A model is `NAME.onnx`, its inputs `NAME.npz` (arrays `in_<input>`), or noise where there is none.
 
 use ailurus_tests::{case::Case, check::Outcome, run, sweep};
@@ -7,7 +9,11 @@ use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().context("usage: sweep FOLDER [PART-OF-NAME..]")?;
+    let mut folder = arguments.next().context("usage: sweep [--plan] FOLDER [PART-OF-NAME..]")?;
+    let plan_only = folder == "--plan";
+    if plan_only {
+        folder = arguments.next().context("usage: sweep [--plan] FOLDER [PART-OF-NAME..]")?;
+    }
     let parts: Vec<String> = arguments.collect();
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
         .with_context(|| folder.clone())?
@@ -19,6 +25,12 @@ fn main() -> Result<()> {
         })
         .collect();
     paths.sort();
+    if plan_only {
+        for path in &paths {
+            println!("{}: {}", path.file_stem().unwrap_or_default().to_string_lossy(), planned(path));
+        }
+        return Ok(());
+    }
     let cases: Vec<Case> = paths.iter().filter_map(|p| Case::load(p).inspect_err(|e| eprintln!("{e:#}")).ok()).collect();
     let runtime = run::onnx_runtime().context("ONNX Runtime was not found")?;
     let outcomes = sweep::run(&runtime, &cases);
@@ -31,4 +43,16 @@ fn main() -> Result<()> {
         count(|o| matches!(o, Outcome::Failed(_)))
     );
     Ok(())
+}
+
+fn planned(path: &std::path::Path) -> String {
+    let plan = || -> Result<String> {
+        let model = ailurus_rewrite::prepare(ailurus_onnx::Model::load(path)?)?;
+        let analysis = ailurus_analyze::Analysis::of(&model)?;
+        let options = ailurus_rewrite::Options::new((analysis.blocks() / 2).max(1));
+        let plan = ailurus_rewrite::plan(&analysis, &options)?;
+        let t = plan.tokens;
+        Ok(format!("{} blocks, {} + {:?} + {}, {}", plan.blocks, t.prefix, t.grid, t.suffix, plan.notes.join("; ")))
+    };
+    plan().unwrap_or_else(|e| format!("{e:#}").replace('\n', " "))
 }

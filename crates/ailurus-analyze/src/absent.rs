@@ -31,6 +31,14 @@ pub fn why(interp: &Interp) -> Refusal {
         .at(g, n);
     }
     let image = g.inputs().any(|v| spatial(interp, v));
+    let video = g.inputs().find(|&v| interp.get(v).and_then(|a| a.rank()) == Some(5));
+    if let (Some(v), false) = (video, image) {
+        return Refusal::new(
+            Code::AIL0201,
+            format!("the input `{}` has five axes: a video, whose tokens are no grid of one image", g.name_of(v)),
+            "use a model with an image input [batch, channels, height, width]",
+        );
+    }
     let softmax = g.nodes().find(|(_, n)| n.op_type == "Softmax" || n.op_type == "Attention");
     match (image, softmax) {
         (false, Some((id, _))) => Refusal::new(

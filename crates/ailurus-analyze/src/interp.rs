@@ -199,8 +199,7 @@ impl<'m> Interp<'m> {
         let effects = ctx.effects.drain(..).map(|(input, axis, how)| Effect { node: id, input, axis, how }).collect();
         picked.extend(self.atoms.take_picked());
         let outputs = if node.op_type == "If" && node.domain.is_empty() {
-            let taken = branch_taken(node, condition.as_ref());
-            taken.and_then(|g| self.branch(g))
+            self.either(node, condition.as_ref())
         } else {
             outputs
         };
@@ -233,7 +232,43 @@ impl<'m> Interp<'m> {
         Outcome { outputs, effects, opaque }
     }
 
-    /// Interprets the branch of an `If` whose condition is known; outer values are read by name.
+    /// Interprets an `If`: the branch that runs, where that is known, else what both have in common.
+    fn either(&mut self, node: &Node, condition: Option<&Abs>) -> Option<Vec<Abs>> {
+        if let Some(taken) = branch_taken(node, condition) {
+            return self.branch(taken);
+        }
+        let graph = |name: &str| node.attributes.get(name)?.graphs().first();
+        let (one, two) = (self.branch(graph("then_branch")?)?, self.branch(graph("else_branch")?)?);
+        Some(one.into_iter().zip(two).map(|(a, b)| self.join(a, b)).collect())
+    }
+
+    /// What is true of a value that is one or the other.
+    fn join(&mut self, a: Abs, b: Abs) -> Abs {
+        let activation = a.activation || b.activation;
+        let (Some(x), Some(y)) = (&a.axes, &b.axes) else { return Abs::unknown(a.dtype, activation) };
+        if x.len() != y.len() {
+            return Abs::unknown(a.dtype, activation);
+        }
+        let mut axes = Vec::with_capacity(x.len());
+        for (p, q) in x.iter().zip(y) {
+            let same = self.atoms.symbols.equal(&self.atoms.size(p), &self.atoms.size(q));
+            axes.push(if same {
+                if self.atoms.is_spatial(q) { q.clone() } else { p.clone() }
+            } else {
+                // A picture that is resized or not: rows are rows, whatever their number.
+                let size = Expr::from(self.atoms.symbols.fresh("either", None));
+                let from = if self.atoms.is_spatial(q) { q } else { p };
+                self.atoms.axis_from(&from.clone(), "either", size)
+            });
+        }
+        let mut out = Abs::new(axes, a.dtype, activation);
+        if a.elements == b.elements {
+            out.elements = a.elements;
+        }
+        out
+    }
+
+    /// Interprets a branch; outer values are read by name.
     fn branch(&mut self, g: &Graph) -> Option<Vec<Abs>> {
         let mut local: Vec<Option<Abs>> = vec![None; g.value_count()];
         for v in g.value_ids() {

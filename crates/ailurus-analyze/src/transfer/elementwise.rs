@@ -92,10 +92,14 @@ pub fn is_elementwise(domain: &str, op: &str) -> bool {
     }
 }
 
-/// Merges what two broadcast operands know about one axis. The activation's view wins over a table's.
+/// Merges what two broadcast operands know about one axis. Image positions win over a mask's view of them, and an
+/// activation's view over a table's.
 pub fn unify(atoms: &Atoms, a: &Axis, a_data: bool, b: &Axis, b_data: bool) -> Axis {
     if a.is_one() {
         return b.clone();
+    }
+    if !b.is_one() && atoms.is_spatial(a) != atoms.is_spatial(b) {
+        return if atoms.is_spatial(a) { a.clone() } else { b.clone() };
     }
     if b.is_one() || a == b || a_data || !b_data {
         return a.clone();
@@ -142,7 +146,13 @@ pub fn elementwise(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 }
 
 fn compute(op: &str, ctx: &mut Ctx, dtype: DataType) -> Option<Vec<Scalar>> {
-    let lists: Vec<Vec<Scalar>> = ctx.inputs.iter().map(|i| i.as_ref()?.elements.clone()).collect::<Option<_>>()?;
+    // Bounds of a `Clip` may be left out.
+    let optional = op == "Clip";
+    let list = |i: &Option<Abs>| match i {
+        None if optional => Some(vec![Scalar::Unknown]),
+        other => other.as_ref()?.elements.clone(),
+    };
+    let lists: Vec<Vec<Scalar>> = ctx.inputs.iter().map(list).collect::<Option<_>>()?;
     let count = lists.iter().map(Vec::len).max()?;
     if count > MAX_TRACKED || lists.iter().any(|l| l.len() != 1 && l.len() != count) {
         return None;
@@ -251,6 +261,11 @@ fn scalar(op: &str, args: &[Scalar], atoms: &mut Atoms, dtype: DataType) -> Opti
         _ => {}
     }
     let x = float(first, atoms)?;
+    if op == "Clip" {
+        let bound = |i: usize| args.get(i).and_then(|s| float(s, atoms));
+        let raised = bound(1).map_or(x, |low| x.max(low));
+        return Some(Scalar::Float(bound(2).map_or(raised, |high| raised.min(high))));
+    }
     let y = args.get(1).map(|s| float(s, atoms));
     Some(Scalar::Float(match (op, y) {
         ("Add", Some(y)) => x + y?,

@@ -306,9 +306,12 @@ pub fn concat(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 pub fn pad(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let axes = ctx.axes(0)?;
     let rank = axes.len();
-    let pads: Vec<Expr> = match ctx.node.ints("pads") {
-        Some(p) => p.iter().map(|&v| Expr::from(v)).collect(),
-        None => ctx.input(1)?.ints()?,
+    let pads: Vec<Option<Expr>> = match ctx.node.ints("pads") {
+        Some(p) => p.iter().map(|&v| Some(Expr::from(v))).collect(),
+        None => match &ctx.input(1)?.elements {
+            Some(list) => list.iter().map(|s| s.int().cloned()).collect(),
+            None => vec![None; 2 * rank],
+        },
     };
     let which: Vec<usize> = match ctx.input(3) {
         Some(a) => a.constants()?.iter().map(|&a| wrap(a, rank)).collect::<Option<_>>()?,
@@ -317,11 +320,15 @@ pub fn pad(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let mut out = axes.clone();
     for (i, &at) in which.iter().enumerate() {
         let (lo, hi) = (pads.get(i)?.clone(), pads.get(i + which.len())?.clone());
-        if lo == Expr::default() && hi == Expr::default() {
+        if lo == Some(Expr::default()) && hi == Some(Expr::default()) {
             continue;
         }
         ctx.effect(0, &axes[at], How::Mix);
-        let size = ctx.atoms.size(&axes[at]) + lo + hi;
+        let size = match (lo, hi) {
+            (Some(lo), Some(hi)) => ctx.atoms.size(&axes[at]) + lo + hi,
+            // Nobody knows by how much, or whether at all.
+            _ => Expr::from(ctx.atoms.symbols.fresh("padded", None)),
+        };
         out[at] = ctx.atoms.axis_from(&axes[at], "padded", size);
     }
     Some(vec![derived(ctx, out)?])

@@ -73,10 +73,13 @@ fn alone(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Result<usize, Ref
     let last = |c: &Chain| &cores[c.members[c.members.len() - 1]];
     let trunk = &chains[best];
     super::tokens::of(interp, &first(trunk).tokens).map_err(|r| r.at(g, first(trunk).scores))?;
-    for other in chains.iter().enumerate().filter(|(i, c)| *i != best && c.members.len() > 1).map(|(_, c)| c) {
+    for other in chains.iter().enumerate().filter(|(i, _)| *i != best).map(|(_, c)| c) {
         let linked = feeds(g, last(trunk), first(other)) || feeds(g, last(other), first(trunk));
-        if !linked {
+        if !linked && other.members.len() > 1 {
             return Err(several(interp, cores, chains));
+        }
+        if !linked {
+            continue;
         }
         let (one, two) = (&first(trunk).tokens, &first(other).tokens);
         if !shares_patches(interp, one, two) {

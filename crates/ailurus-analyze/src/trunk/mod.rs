@@ -8,7 +8,7 @@ use crate::{
     axis::{AtomId, Axis, Run},
     cores::Core,
     interp::Interp,
-    refusal::{Code, Refusal},
+    refusal::{Code, Refusal, describe},
     walk::{NodeSet, ancestors, descendants},
 };
 use ailurus_onnx::{Graph, ValueId};
@@ -77,10 +77,15 @@ impl Trunk {
 }
 
 fn no_residual(interp: &Interp, core: &Core) -> Refusal {
+    let g = &interp.model.graph;
+    let before = ancestors(g, [core.query, core.key, core.value]);
+    let behind = descendants(g, g.node(core.context).outputs.iter().flatten().copied());
+    let lost = interp.opaque.iter().find(|&&n| before.contains(n) || behind.contains(n));
+    let hint = lost.map(|&n| format!("; what {} does is not understood", describe(g, n))).unwrap_or_default();
     Refusal::new(
         Code::AIL0205,
-        "the result of this attention is never added to the tensor its block started from",
+        format!("the result of this attention is never added to the tensor its block started from{hint}"),
         "only blocks with a residual connection around attention can be merged",
     )
-    .at(&interp.model.graph, core.context)
+    .at(g, core.context)
 }

@@ -156,15 +156,20 @@ impl Search<'_, '_> {
             _ => sum,
         }
     }
+}
 
-    /// True when a stream between blocks is a sum of tokens, and not what a norm made of one.
-    fn is_sum(&self, v: ValueId) -> bool {
-        let sums = |v: ValueId| {
-            self.g.producer(v).is_some_and(|(n, _)| {
-                sum_of(self.g.node(n)).is_some_and(|(a, b, _)| self.carries_tokens(a) && self.carries_tokens(b))
-            })
-        };
-        self.strip(v, &sums).is_some()
+impl Search<'_, '_> {
+    /// What a plain sum does not go through: projections, norms, and the steps of a norm that is spelt out, which subtract,
+    /// multiply and divide tokens by what was computed from them.
+    fn norms(&self) -> NodeSet {
+        let mut set = makers(self.interp, &[How::Contract, How::Normalize, How::Reduce]);
+        for (id, node) in self.g.nodes() {
+            let tokens = node.inputs.iter().flatten().filter(|&&v| self.carries_tokens(v)).count();
+            if matches!(node.op_type.as_str(), "Sub" | "Mul" | "Div") && tokens > 1 {
+                set.insert(id);
+            }
+        }
+        set
     }
 }
 
@@ -185,7 +190,7 @@ pub fn follow(
 ) -> Result<Trunk, Refusal> {
     let g = &interp.model.graph;
     let search = Search { interp, g, tokens: &tokens };
-    let projections = projections(interp);
+    let projections = makers(interp, &[How::Contract]);
     let mut stacks: Vec<Vec<Found>> = Vec::new();
     for core in cores {
         let (sum, stream) = search.join(&core).ok_or_else(|| no_residual(interp, &core))?;
@@ -214,7 +219,8 @@ pub fn follow(
         }
     }
     let mut streams: Vec<ValueId> = trunk.iter().map(|b| b.stream).collect();
-    let post_norm = streams.iter().skip(1).any(|&s| !search.is_sum(s));
+    let norms = search.norms();
+    let post_norm = trunk.windows(2).any(|pair| !goes_on(g, pair[0].sum, pair[1].stream, &norms));
     let mut barred = NodeSet::empty(g);
     if let (Some(last), false) = (trunk.last().and_then(|b| b.cores.last()), other_cores.is_empty()) {
         let late: Vec<ValueId> = other_cores
@@ -231,17 +237,18 @@ pub fn follow(
     Ok(Trunk { tokens, blocks, streams, post_norm, other_cores })
 }
 
-/// Operators that sum over something: what comes out is a new tensor, not the old stream.
-fn projections(interp: &Interp) -> NodeSet {
+/// Operators that do one of these things: what comes out of a projection is a new tensor, and what comes out of a norm is no
+/// longer a sum.
+fn makers(interp: &Interp, kinds: &[How]) -> NodeSet {
     let mut set = NodeSet::empty(&interp.model.graph);
-    for e in interp.effects.iter().filter(|e| e.how == How::Contract) {
+    for e in interp.effects.iter().filter(|e| kinds.contains(&e.how)) {
         set.insert(e.node);
     }
     set
 }
 
-/// True when the stream goes on from one sum to the next block without a projection between.
-fn goes_on(g: &Graph, from: ValueId, to: ValueId, projections: &NodeSet) -> bool {
+/// True when the stream goes on from one sum to the next block without such an operator between.
+fn goes_on(g: &Graph, from: ValueId, to: ValueId, barred: &NodeSet) -> bool {
     let mut seen = vec![from];
     let mut open = vec![from];
     while let Some(v) = open.pop() {
@@ -249,7 +256,7 @@ fn goes_on(g: &Graph, from: ValueId, to: ValueId, projections: &NodeSet) -> bool
             return true;
         }
         for n in g.consumers(v) {
-            if !projections.contains(n) {
+            if !barred.contains(n) {
                 for &o in g.node(n).outputs.iter().flatten() {
                     if !seen.contains(&o) {
                         seen.push(o);

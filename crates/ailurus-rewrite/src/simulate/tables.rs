@@ -5,8 +5,8 @@ use crate::{
     layout::Layout,
     plan::{Coverage, GatherEdit},
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, transfer};
-use ailurus_onnx::{Node, NodeId};
+use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, transfer, walk::ancestors};
+use ailurus_onnx::{Node, NodeId, ValueId};
 
 impl Simulator<'_, '_> {
     /// What the axes of a table at an input mean: those of the result for elementwise operators, those of the scores for
@@ -66,7 +66,7 @@ impl Simulator<'_, '_> {
                 hits.push(k);
             }
             let Some(coverage) = coverage else { continue };
-            if table.activation {
+            if table.activation && self.depends_on_image(v) {
                 return Err(self.refuse(
                     Code::AIL0207,
                     id,
@@ -119,6 +119,17 @@ impl Simulator<'_, '_> {
             });
         }
         Ok(())
+    }
+
+    /// True for what was computed from the picture; a mask that comes in beside it is a table per image.
+    fn depends_on_image(&self, v: ValueId) -> bool {
+        let before = ancestors(self.g, [v]);
+        let image = |v: ValueId| {
+            self.a.interp.get(v).is_some_and(|x| x.axes().iter().any(|axis| self.interp.atoms.is_spatial(axis)))
+        };
+        // Numbers read off a shape are no data.
+        let carries = |v: ValueId| self.a.interp.get(v).is_some_and(|x| x.activation) && image(v);
+        carries(v) || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
     }
 
     /// The batch axis of the stream; of size 1 for a stream without one.
