@@ -1,8 +1,9 @@
-//! Reading the elements of tensors.
+//! Reading what stays in the source: elements of tensors, metadata of nodes.
 
-use crate::decode::payload_len;
+use crate::decode::{payload_len, property};
 use crate::error::{Error, Result};
-use crate::{DataType, Model, Storage, Tensor};
+use crate::wire::Fields;
+use crate::{DataType, Model, Node, Storage, Tensor};
 use half::{bf16, f16};
 use std::borrow::Cow;
 
@@ -55,6 +56,16 @@ impl Model {
                 .map(|v| v as f32)
                 .collect(),
         })
+    }
+}
+
+impl Model {
+    /// A metadata property of a node of this model, read from the source; nodes made by an edit have none.
+    pub fn node_metadata(&self, node: &Node, key: &str) -> Option<String> {
+        let origin = node.state.origin.clone()?;
+        let data = self.source.data();
+        let bodies = Fields::new(data, origin).map_while(Result::ok).filter(|f| f.number == 9);
+        bodies.filter_map(|f| property(data, f.body()?).ok()).find(|(k, _)| k == key).map(|(_, value)| value)
     }
 }
 

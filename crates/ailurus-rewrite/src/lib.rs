@@ -6,6 +6,7 @@
 pub mod apply;
 mod bodies;
 mod error;
+pub mod layer;
 pub mod layout;
 mod metric;
 pub mod options;
@@ -17,6 +18,7 @@ mod simulate;
 
 pub use apply::apply;
 pub use error::Error;
+pub use layer::Layer;
 pub use options::{Emit, Metric, Options, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;

@@ -18,21 +18,10 @@ use ailurus_ops::DensityPeaks;
 /// # Errors
 /// A refusal when the layer is out of range or something behind the cut cannot run on fewer tokens.
 pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
-    let span = tracing::debug_span!("plan", layer = options.layer);
+    let layer = options.layer.resolve(a)?;
+    let span = tracing::debug_span!("plan", layer);
     let _guard = span.enter();
     let blocks = a.blocks();
-    if options.layer == 0 || options.layer >= blocks {
-        let next = match blocks {
-            0 | 1 => "a model with a single block has no block left to run on fewer tokens".to_owned(),
-            n => format!("choose --layer between 1 and {}", n - 1),
-        };
-        return Err(Refusal::new(
-            Code::AIL0202,
-            format!("layer {} is out of range: this model has {blocks} transformer blocks", options.layer),
-            next,
-        )
-        .into());
-    }
     let t = &a.trunk.tokens;
     let mut params = DensityPeaks::new(t.prefix, t.suffix, a.grid(), options.keep.into());
     (params.neighbors, params.window, params.spatial_mix) = (options.neighbors, options.window, options.spatial_mix);
@@ -42,20 +31,20 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         (None, crate::options::Keep::Tokens(m)) => Some(m),
         (None, _) => None,
     };
-    let cut = cut(a, options.layer)?;
-    let sim = simulate(a, options.layer, clusters, options.unfold)?;
+    let cut = cut(a, layer)?;
+    let sim = simulate(a, layer, clusters, options.unfold)?;
     let mut notes = Vec::new();
     let metric = match options.metric {
         Metric::Stream => MetricPlan::Stream,
-        wish => match metric::keys(a, options.layer) {
+        wish => match metric::keys(a, layer) {
             Some(keys) => MetricPlan::Keys(keys),
             None if wish == Metric::Keys => {
                 return Err(Refusal::new(
                     Code::AIL0211,
-                    format!("the keys of block {} are not a projection with constant weights", options.layer + 1),
+                    format!("the keys of block {} are not a projection with constant weights", layer + 1),
                     "use --metric stream",
                 )
-                .at(&a.interp.model.graph, a.trunk.cores[options.layer].scores)
+                .at(&a.interp.model.graph, a.trunk.cores[layer].scores)
                 .into());
             }
             None => {
@@ -77,11 +66,11 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let name = |v: ValueId| g.name_of(v).to_owned();
     let region =
         sim.region.iter().filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v))).collect();
-    let proportional = if options.proportional { proportional::edits(a, options.layer, &sim)? } else { Vec::new() };
-    let flops = count(a, &sim, &metric, options, clusters);
+    let proportional = if options.proportional { proportional::edits(a, layer, &sim)? } else { Vec::new() };
+    let flops = count(a, &sim, &metric, layer, options, clusters);
     Ok(Plan {
         format: FORMAT,
-        layer: options.layer,
+        layer,
         blocks,
         tokens: TokenPlan {
             prefix: t.prefix,
@@ -203,7 +192,14 @@ fn shapes(a: &Analysis, sim: &Simulation) -> Vec<ShapeEdit> {
     out
 }
 
-fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options, clusters: Option<usize>) -> Flops {
+fn count(
+    a: &Analysis,
+    sim: &Simulation,
+    metric: &MetricPlan,
+    layer: usize,
+    options: &Options,
+    clusters: Option<usize>,
+) -> Flops {
     let before: f64 = flops::per_node(&a.interp).iter().map(|(_, f)| f).sum();
     let atoms = &sim.interp_atoms;
     // A number of clusters that is only known at run time is counted as its share of the assumed patches.
@@ -222,7 +218,7 @@ fn count(a: &Analysis, sim: &Simulation, metric: &MetricPlan, options: &Options,
     let abs = |v: ValueId| -> Option<Abs> { sim.values.get(&v).or_else(|| a.interp.get(v)).cloned() };
     let g = &a.interp.model.graph;
     let mut after: f64 = g.nodes().map(|(_, node)| flops::of_node(node, &abs, &size)).sum();
-    let stream = a.interp.get(a.trunk.streams[options.layer]);
+    let stream = a.interp.get(a.trunk.streams[layer]);
     let channels = stream.and_then(|s| s.axes().last()).map_or(1.0, size);
     let tokens = patches + (a.trunk.tokens.prefix + a.trunk.tokens.suffix) as f64;
     let width = match metric {

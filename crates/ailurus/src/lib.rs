@@ -50,5 +50,6 @@ pub use summary::{OutputSummary, Summary, TokenSummary};
 pub use ailurus_analyze as analyze;
 pub use ailurus_onnx as onnx;
 pub use ailurus_rewrite as rewrite;
+pub use ailurus_rewrite::Layer;
 #[cfg(feature = "runtime")]
 pub use ailurus_runtime as runtime;

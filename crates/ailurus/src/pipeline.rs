@@ -70,7 +70,7 @@ pub fn emit(
 /// # Errors
 /// When any step fails; the output path is as it was then.
 pub fn rewrite_file(input: impl AsRef<Path>, output: impl AsRef<Path>, options: &Options) -> Result<Summary> {
-    Rewriter::new(*options).run(input, output)
+    Rewriter::new(options.clone()).run(input, output)
 }
 
 /// A step of the way, for progress displays.

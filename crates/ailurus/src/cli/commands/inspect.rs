@@ -30,8 +30,8 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model)?;
-    let plan = match args.layer {
-        Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer)?.rewrite)?),
+    let plan = match &args.layer {
+        Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer.clone())?.rewrite)?),
         None => None,
     };
     let header = &model.header;

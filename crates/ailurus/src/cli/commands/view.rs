@@ -7,7 +7,7 @@ use crate::cli::printer::Printer;
 use crate::{inputs, pipeline, view};
 
 pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
-    let options = args.tuning.options(args.layer)?;
+    let options = args.tuning.options(args.layer.clone())?;
     let normalization = args.run.normalization()?;
     let target = args.output.canonicalize().ok();
     for source in [&args.input, &args.image] {
@@ -36,7 +36,7 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
         clusters.rows,
         clusters.columns,
         clusters.count(),
-        args.layer,
+        plan.layer,
         clusters.runtime,
     ))?;
     Ok(())
