@@ -2,10 +2,11 @@
 
 use crate::decode::{payload_len, property};
 use crate::error::{Error, Result};
+use crate::layout::What;
 use crate::wire::Fields;
-use crate::{DataType, Model, Node, Storage, Tensor};
+use crate::{Attribute, DataType, Model, Node, Storage, Tensor, ValueId};
 use half::{bf16, f16};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 impl Model {
     /// Payload of a tensor of this model: little-endian, row-major, as `raw_data`.
@@ -66,6 +67,20 @@ impl Model {
         let data = self.source.data();
         let bodies = Fields::new(data, origin).map_while(Result::ok).filter(|f| f.number == 9);
         bodies.filter_map(|f| property(data, f.body()?).ok()).find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// A tensor of the main graph whose elements are in no file: the model can be read and changed, but not run.
+    pub fn missing_payload(&self) -> Option<&str> {
+        let g = &self.graph;
+        let entries = g.layout.as_ref().map_or(&[][..], |l| &l.entries);
+        // sparse tensors are only carried: their elements are there, in another form
+        let sparse: HashSet<ValueId> =
+            entries.iter().filter_map(|e| if let What::Sparse(v) = e.what { Some(v) } else { None }).collect();
+        let absent = |t: &Tensor| t.storage == Storage::Absent && !t.is_empty();
+        let stored = g.initializers().find(|(v, t)| !sparse.contains(v) && absent(t)).map(|(v, _)| g.name_of(v));
+        let attribute = |(_, a): (&String, &Attribute)| a.as_tensor().is_some_and(absent);
+        let made = || g.nodes().find(|(_, n)| n.attributes.iter().any(attribute));
+        stored.or_else(|| made().and_then(|(_, n)| n.output(0)).map(|v| g.name_of(v)))
     }
 }
 

@@ -193,7 +193,7 @@ impl<'a> Rewriter<'a> {
     fn preflight(&self, input: &Path, output: &Path) -> Result<()> {
         let same = matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same && !self.options.overwrite_input {
-            return Err(ailurus_onnx::Error::SameFile { path: output.to_owned() }.into());
+            return Err(ailurus_onnx::Error::SameFile { path: output.to_owned(), replaceable: true }.into());
         }
         let source = match std::fs::metadata(parent(output)) {
             Ok(meta) if meta.is_dir() => return Ok(()),
