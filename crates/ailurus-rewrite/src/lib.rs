@@ -14,6 +14,7 @@ pub mod plan;
 mod planner;
 pub mod prepare;
 mod proportional;
+pub mod report;
 mod simulate;
 
 pub use apply::apply;

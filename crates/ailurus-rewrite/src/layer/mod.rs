@@ -4,6 +4,7 @@ mod names;
 mod nearest;
 
 use ailurus_analyze::{Analysis, Code, Refusal};
+pub(crate) use names::SCOPES;
 use std::{fmt, str::FromStr};
 
 /// Where the cut lies. Made from a number (`Layer::from(8)`) or read from text (`"1/3".parse()`).

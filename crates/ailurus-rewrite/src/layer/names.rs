@@ -6,7 +6,7 @@ use ailurus_onnx::{NodeId, Use, ValueId};
 use std::collections::BTreeSet;
 
 /// Where PyTorch's newer exporter keeps the modules that a node comes from.
-const SCOPES: &str = "pkg.torch.onnx.name_scopes";
+pub(crate) const SCOPES: &str = "pkg.torch.onnx.name_scopes";
 
 /// Which names the blocks hold.
 pub(super) struct Names<'a, 'm> {
