@@ -20,6 +20,13 @@ pub enum Code {
     AIL0212,
 }
 
+impl Code {
+    /// True where the model stands in the way, and not what was asked for.
+    pub fn is_about_model(self) -> bool {
+        !matches!(self, Self::AIL0202 | Self::AIL0212)
+    }
+}
+
 /// Documentation of a code.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {

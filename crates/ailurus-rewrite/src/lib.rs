@@ -14,6 +14,7 @@ pub mod plan;
 mod planner;
 pub mod prepare;
 mod proportional;
+mod replay;
 pub mod report;
 mod simulate;
 
@@ -24,6 +25,7 @@ pub use options::{Emit, Metric, Options, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
 pub use prepare::prepare;
+pub use replay::replay;
 
 /// Operator domain of everything this project adds to a graph.
 pub const DOMAIN: &str = "ai.ailurus";

@@ -168,14 +168,22 @@ impl Model {
         self.reads(path.as_ref()).is_some()
     }
 
+    /// Finds out whether a file can be there at all: a folder is missing, something else is in the way, or the model is
+    /// read from it.
+    ///
+    /// # Errors
+    /// What writing would fail with.
+    pub fn check_output(&self, path: impl AsRef<Path>, options: &WriteOptions) -> Result<()> {
+        self.refuse_source(path.as_ref(), options)?;
+        file::check(path.as_ref())
+    }
+
     /// Finds out what would keep [`Model::write`] from writing there, as far as that shows without writing.
     ///
     /// # Errors
     /// What writing would fail with.
     pub fn check_write(&self, path: impl AsRef<Path>, options: &WriteOptions) -> Result<()> {
-        let path = path.as_ref();
-        self.refuse_source(path, options)?;
-        file::check(path)?;
-        Plan::new(self, path)?.external(options.external_data)
+        self.check_output(&path, options)?;
+        Plan::new(self, path.as_ref())?.external(options.external_data)
     }
 }

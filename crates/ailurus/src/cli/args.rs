@@ -146,6 +146,9 @@ pub struct InspectArgs {
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
+    /// Write a model file without weights that can be attached to an issue, also where the analysis refuses the model
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

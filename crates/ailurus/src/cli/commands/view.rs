@@ -9,6 +9,10 @@ use crate::{inputs, pipeline, view};
 pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
     let options = args.tuning.options(args.layer.clone())?;
     let normalization = args.run.normalization()?;
+    if !args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        let text = format!("the picture is written as PNG: `{}` must end in .png", args.output.display());
+        return Err(Failure::Usage(text));
+    }
     let target = args.output.canonicalize().ok();
     for source in [&args.input, &args.image] {
         if target.is_some() && source.canonicalize().ok() == target {
