@@ -66,7 +66,7 @@ impl Failure {
         let error = self.error()?;
         match error {
             Error::Model(ailurus_onnx::Error::SameFile { replaceable: true, .. }) => {
-                Some("choose another output, or say `--force` to replace the model".into())
+                Some("`--force` lets the output replace the model".into())
             }
             Error::Model(ailurus_onnx::Error::ExternalOutside { .. }) => {
                 Some("say `--external-data copy` or `--external-data single`".into())
