@@ -180,7 +180,10 @@ impl<'a> Rewriter<'a> {
         }
         let plan = self.plan_for(&model)?;
         self.begin(Stage::Rewrite);
-        let rewritten = rewrite(&model, &plan, self.options.emit).map_err(|e| e.in_file(input))?;
+        let rewritten = rewrite(&model, &plan, self.options.emit).map_err(|error| match error {
+            Error::Model(_) => error.in_file(input),
+            other => other,
+        })?;
         let mut summary = Summary::of(input.to_owned(), &plan, self.options.emit);
         if ailurus_rewrite::report::is_report(&model) {
             summary.notes.push("the model carries no weights (a report), and neither does the output".into());

@@ -175,7 +175,7 @@ const CASES: &[Case] = &[
         },
         code: "AIL0402",
         exit: 1,
-        says: "`tokens.prefix` is 0, where the analysis of this model gives 1",
+        says: "plan.json`: the plan is not usable: its `tokens.prefix` is 0, where the analysis of this model gives 1",
     },
     Case {
         name: "report cannot be run",
@@ -196,7 +196,7 @@ const CASES: &[Case] = &[
         },
         code: "AIL0401",
         exit: 1,
-        says: "this model does not have",
+        says: "plan.json`: the plan names the value",
     },
     Case {
         name: "no plan at all",
