@@ -34,7 +34,7 @@ proptest! {
         let made = match plan(&analysis, &options) {
             Ok(made) => made,
             Err(e @ Error::Refused(_)) => {
-                prop_assert!(options.layer == 0 || options.layer >= analysis.blocks(), "{e}");
+                prop_assert!(options.layer.resolve(&analysis).is_err(), "{e}");
                 prop_assert_eq!(e.code(), "AIL0202");
                 return Ok(());
             }

@@ -26,6 +26,9 @@ pub struct Keys {
     pub heads: Vec<Vec<usize>>,
 }
 
+/// More columns than any projection has: a stored shape may say anything where there are no elements to count.
+const MOST_COLUMNS: usize = 1 << 20;
+
 /// Finds the key projection of block `block` (counted from 1); `None` when the keys are not a projection with constant
 /// floating point weights.
 pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
@@ -34,11 +37,14 @@ pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
     let fused = g.node(core.scores);
     if fused.domain == "com.microsoft" && fused.op_type == "Attention" {
         let weight = fused.input(1)?;
-        let width = *constants::shape(a.interp.model, weight)?.get(1)?;
+        let width = *constants::shape(a.interp.model, weight)?.get(1).filter(|&&w| w <= MOST_COLUMNS)?;
         let (q, k) = match fused.ints("qkv_hidden_sizes") {
             Some(s) => (usize::try_from(*s.first()?).ok()?, usize::try_from(*s.get(1)?).ok()?),
             None => (width / 3, width / 3),
         };
+        if q.max(k) > MOST_COLUMNS {
+            return None;
+        }
         let heads = chunks((q..q + k).collect(), fused.int("num_heads", 1))?;
         let bias = fused.input(2).filter(|&b| constants::shape(a.interp.model, b).is_some());
         return Some(Keys { projection: core.scores, input: core.query, weight, transposed: false, bias, heads });
@@ -49,6 +55,9 @@ pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
     let transposed = node.op_type == "Gemm" && node.int("transB", 0) == 1;
     let [rows, width] = constants::shape(a.interp.model, weight)?[..] else { return None };
     let columns = if transposed { rows } else { width };
+    if columns > MOST_COLUMNS {
+        return None;
+    }
     let heads = heads(a, core, made, columns)?;
     Some(Keys { projection, input: node.input(0)?, weight, transposed, bias: bias(a, projection), heads })
 }

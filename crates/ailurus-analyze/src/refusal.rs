@@ -20,6 +20,13 @@ pub enum Code {
     AIL0212,
 }
 
+impl Code {
+    /// True where the model stands in the way, and not what was asked for.
+    pub fn is_about_model(self) -> bool {
+        !matches!(self, Self::AIL0202 | Self::AIL0212)
+    }
+}
+
 /// Documentation of a code.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -42,9 +49,12 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: Code::AIL0202,
-        title: "layer out of range",
+        title: "layer out of range or not found",
         text: "`--layer L` runs blocks 1..L on all tokens and needs at least one block after the cut, so L is between 1 and \
-               the number of blocks minus one. `ailurus inspect` lists the blocks.",
+               the number of blocks minus one. L may also be a share of the blocks (`1/3`, `0.33`, `33%`), which is rounded \
+               to a block in that range, or a name: of a tensor of the residual stream (the cut is there), of any other \
+               tensor or node, or of a module such as `blocks.7` or `encoder.layer.7` (the cut is behind the block that \
+               holds it). A name must lie in a single block, and not in the last one. `ailurus inspect` lists the blocks.",
     },
     Entry {
         code: Code::AIL0203,

@@ -1,10 +1,12 @@
-//! Reading the elements of tensors.
+//! Reading what stays in the source: elements of tensors, metadata of nodes.
 
-use crate::decode::payload_len;
+use crate::decode::{payload_len, property};
 use crate::error::{Error, Result};
-use crate::{DataType, Model, Storage, Tensor};
+use crate::layout::What;
+use crate::wire::Fields;
+use crate::{Attribute, DataType, Model, Node, Storage, Tensor, ValueId};
 use half::{bf16, f16};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 impl Model {
     /// Payload of a tensor of this model: little-endian, row-major, as `raw_data`.
@@ -55,6 +57,30 @@ impl Model {
                 .map(|v| v as f32)
                 .collect(),
         })
+    }
+}
+
+impl Model {
+    /// A metadata property of a node of this model, read from the source; nodes made by an edit have none.
+    pub fn node_metadata(&self, node: &Node, key: &str) -> Option<String> {
+        let origin = node.state.origin.clone()?;
+        let data = self.source.data();
+        let bodies = Fields::new(data, origin).map_while(Result::ok).filter(|f| f.number == 9);
+        bodies.filter_map(|f| property(data, f.body()?).ok()).find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// A tensor of the main graph whose elements are in no file: the model can be read and changed, but not run.
+    pub fn missing_payload(&self) -> Option<&str> {
+        let g = &self.graph;
+        let entries = g.layout.as_ref().map_or(&[][..], |l| &l.entries);
+        // sparse tensors are only carried: their elements are there, in another form
+        let sparse: HashSet<ValueId> =
+            entries.iter().filter_map(|e| if let What::Sparse(v) = e.what { Some(v) } else { None }).collect();
+        let absent = |t: &Tensor| t.storage == Storage::Absent && !t.is_empty();
+        let stored = g.initializers().find(|(v, t)| !sparse.contains(v) && absent(t)).map(|(v, _)| g.name_of(v));
+        let attribute = |(_, a): (&String, &Attribute)| a.as_tensor().is_some_and(absent);
+        let made = || g.nodes().find(|(_, n)| n.attributes.iter().any(attribute));
+        stored.or_else(|| made().and_then(|(_, n)| n.output(0)).map(|v| g.name_of(v)))
     }
 }
 

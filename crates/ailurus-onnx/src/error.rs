@@ -138,10 +138,14 @@ pub enum Error {
         source: io::Error,
     },
     /// The output is the input.
-    #[error("`{}` is the file being read; choose another output, or ask for overwriting explicitly", path.display())]
+    #[error("`{}` {}; choose another output{}", path.display(),
+        if *replaceable { "is the file being read" } else { "is read for the output" },
+        if *replaceable { ", or ask for overwriting explicitly" } else { "" })]
     SameFile {
         /// The file.
         path: PathBuf,
+        /// It may be overwritten where that is asked for; files with data of tensors may not.
+        replaceable: bool,
     },
     /// External data cannot stay where it is.
     #[error(

@@ -27,6 +27,18 @@ pub enum Error {
     /// A plan contradicts itself.
     #[error("AIL0402: the plan is not usable: {0}\n  next: make a new plan with `ailurus plan`")]
     Plan(String),
+    /// A saved plan says something that the model it is carried out on does not.
+    #[error(
+        "AIL0402: the plan is not usable: its `{field}` is {saved}, where the analysis of this model gives {derived}\n  next: edit only tokens.keep, cluster, metric, proportional and the modes of unfolds, from which the rest follows; or make a new plan with `ailurus plan`"
+    )]
+    Edited {
+        /// field of the plan
+        field: String,
+        /// what it is
+        saved: String,
+        /// what it would have to be
+        derived: String,
+    },
 }
 
 impl From<Refusal> for Error {
@@ -43,7 +55,7 @@ impl Error {
             Self::Model(e) => e.code().to_owned(),
             Self::Operator(e) => e.code().to_owned(),
             Self::Foreign { .. } => "AIL0401".to_owned(),
-            Self::Plan(_) => "AIL0402".to_owned(),
+            Self::Plan(_) | Self::Edited { .. } => "AIL0402".to_owned(),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod apply;
 mod bodies;
 mod error;
+pub mod layer;
 pub mod layout;
 mod metric;
 pub mod options;
@@ -13,14 +14,18 @@ pub mod plan;
 mod planner;
 pub mod prepare;
 mod proportional;
+mod replay;
+pub mod report;
 mod simulate;
 
 pub use apply::apply;
 pub use error::Error;
+pub use layer::Layer;
 pub use options::{Emit, Metric, Options, UnfoldAt, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
 pub use prepare::prepare;
+pub use replay::replay;
 
 /// Operator domain of everything this project adds to a graph.
 pub const DOMAIN: &str = "ai.ailurus";

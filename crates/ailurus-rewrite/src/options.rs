@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use crate::Layer;
 use serde::{Deserialize, Serialize};
 
 /// How many clusters the patches become.
@@ -91,10 +92,10 @@ pub enum Emit {
 }
 
 /// Everything a plan is made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// Blocks that run on all tokens.
-    pub layer: usize,
+    /// Where the cut lies: the blocks before it run on all tokens.
+    pub layer: Layer,
     /// How many clusters.
     pub keep: Keep,
     /// What distances are measured on.
@@ -114,10 +115,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Defaults for a layer: half of the tokens, keys, residual unfolding.
-    pub fn new(layer: usize) -> Self {
+    /// Defaults for a layer (a number, or any [`Layer`]): half of the tokens, keys, residual unfolding.
+    pub fn new(layer: impl Into<Layer>) -> Self {
         Self {
-            layer,
+            layer: layer.into(),
             keep: Keep::Ratio { num: 1, den: 2 },
             metric: Metric::default(),
             unfold: UnfoldMode::default(),

@@ -343,9 +343,7 @@ impl Plan {
     /// Checks what an edited plan may contradict: everything else is checked where it is used.
     pub(crate) fn validate(&self) -> Result<(), crate::Error> {
         let bad = |why: String| Err(crate::Error::Plan(why));
-        if self.format != FORMAT {
-            return bad(format!("it has format {}, this version reads {FORMAT}", self.format));
-        }
+        self.check_format()?;
         if self.layer == 0 || self.layer >= self.blocks || self.blocks > 1 << 20 {
             return bad(format!(
                 "layer {} of {} blocks leaves no block to run on fewer tokens",
@@ -370,6 +368,14 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Checks that this version can read the plan.
+    pub(crate) fn check_format(&self) -> Result<(), crate::Error> {
+        if self.format == FORMAT {
+            return Ok(());
+        }
+        Err(crate::Error::Plan(format!("it has format {}, this version reads {FORMAT}", self.format)))
     }
 
     /// Channels of the metric.

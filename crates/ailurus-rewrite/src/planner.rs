@@ -18,21 +18,10 @@ use ailurus_ops::DensityPeaks;
 /// # Errors
 /// A refusal when the layer is out of range or something behind the cut cannot run on fewer tokens.
 pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
-    let span = tracing::debug_span!("plan", layer = options.layer);
+    let layer = options.layer.resolve(a)?;
+    let span = tracing::debug_span!("plan", layer);
     let _guard = span.enter();
     let blocks = a.blocks();
-    if options.layer == 0 || options.layer >= blocks {
-        let next = match blocks {
-            0 | 1 => "a model with a single block has no block left to run on fewer tokens".to_owned(),
-            n => format!("choose --layer between 1 and {}", n - 1),
-        };
-        return Err(Refusal::new(
-            Code::AIL0202,
-            format!("layer {} is out of range: this model has {blocks} transformer blocks", options.layer),
-            next,
-        )
-        .into());
-    }
     let t = &a.trunk.tokens;
     let mut params = DensityPeaks::new(t.prefix, t.suffix, a.grid(), options.keep.into());
     (params.neighbors, params.window, params.spatial_mix) = (options.neighbors, options.window, options.spatial_mix);
@@ -42,21 +31,21 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         (None, crate::options::Keep::Tokens(m)) => Some(m),
         (None, _) => None,
     };
-    let cut = cut(a, options.layer)?;
-    let extent = Extent { layer: options.layer, clusters, unfold: options.unfold, at: options.unfold_at };
+    let cut = cut(a, layer)?;
+    let extent = Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at };
     let sim = simulate(a, extent)?;
     let mut notes = Vec::new();
     let metric = match options.metric {
         Metric::Stream => MetricPlan::Stream,
-        wish => match metric::keys(a, options.layer) {
+        wish => match metric::keys(a, layer) {
             Some(keys) => MetricPlan::Keys(keys),
             None if wish == Metric::Keys => {
                 return Err(Refusal::new(
                     Code::AIL0211,
-                    format!("the keys of block {} are not a projection with constant weights", options.layer + 1),
+                    format!("the keys of block {} are not a projection with constant weights", layer + 1),
                     "use --metric stream",
                 )
-                .at(&a.interp.model.graph, a.trunk.blocks[options.layer].cores[0].scores)
+                .at(&a.interp.model.graph, a.trunk.blocks[layer].cores[0].scores)
                 .into());
             }
             None => {
@@ -78,11 +67,11 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let name = |v: ValueId| g.name_of(v).to_owned();
     let region =
         sim.region.iter().filter_map(|&id| g.node(id).outputs.iter().flatten().next().map(|&v| name(v))).collect();
-    let proportional = if options.proportional { proportional::edits(a, options.layer, &sim)? } else { Vec::new() };
+    let proportional = if options.proportional { proportional::edits(a, layer, &sim)? } else { Vec::new() };
     let flops = count(a, &sim, &metric, options, clusters, cut.channels);
     Ok(Plan {
         format: FORMAT,
-        layer: options.layer,
+        layer,
         blocks,
         tokens: TokenPlan {
             prefix: t.prefix,

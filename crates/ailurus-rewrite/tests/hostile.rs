@@ -1,8 +1,8 @@
 //! Damaged graphs: whatever they say, analysis and planning answer or refuse, and never panic.
 
 use ailurus_analyze::Analysis;
-use ailurus_onnx::{Attribute, GraphEdit, Model, NodeId, Tensor, ValueId};
-use ailurus_rewrite::{Emit, Options};
+use ailurus_onnx::{Attribute, GraphEdit, Model, NodeId, Storage, Tensor, ValueId};
+use ailurus_rewrite::{Emit, Layer, Options, report};
 use std::path::PathBuf;
 
 struct Dice(u64);
@@ -162,5 +162,38 @@ fn explosive_graphs_stay_small() {
         edit.add_graph_output(v).expect("a live value");
         let model = edit.finish().expect("sound");
         assert!(Analysis::of(&model).is_ok());
+    }
+}
+
+/// Where no elements are stored, a shape may say anything: nothing is allocated or counted for it, and layers are looked
+/// for by names as well.
+#[test]
+fn shapes_without_elements() {
+    for (n, path) in fixtures().into_iter().enumerate() {
+        let model = Model::load(&path).expect("a sound fixture");
+        let report = report::strip(&model, &report::report(&model, None)).expect("a report");
+        for seed in 0..60 {
+            let mut dice = Dice(seed * 1000 + n as u64);
+            let mut edit = GraphEdit::new(report.clone());
+            let list: Vec<(ValueId, Tensor)> = edit.graph().initializers().map(|(v, t)| (v, t.clone())).collect();
+            for _ in 0..1 + dice.roll(3) {
+                let (v, mut t) = list[dice.roll(list.len())].clone();
+                let at = dice.roll(t.dims.len());
+                if let Some(d) = t.dims.get_mut(at) {
+                    *d = NUMBERS[dice.roll(NUMBERS.len())];
+                }
+                t.storage = Storage::Absent;
+                let _ = edit.set_initializer(v, t);
+            }
+            let Ok(model) = edit.finish() else { continue };
+            let _ = report::strip(&model, &report::report(&model, Some(&Options::new(2))));
+            let Ok(analysis) = Analysis::of(&model) else { continue };
+            for layer in [Layer::Index(2), Layer::Name("blocks.1".into()), Layer::Name("weight".into())] {
+                if let Ok(plan) = ailurus_rewrite::plan(&analysis, &Options::new(layer)) {
+                    let _ = ailurus_rewrite::replay(&analysis, &plan);
+                    let _ = ailurus_rewrite::apply(&model, &plan, Emit::Inline);
+                }
+            }
+        }
     }
 }

@@ -125,13 +125,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "AIL0116",
         "output is the input",
-        "Input and output are the same file. Choose another output, or say `--force` to replace the input.",
+        "Input and output are the same file, or the output is a file that weights of the input are read from. Choose another \
+         output; `rewrite --force` lets the output replace the model, but never its weights.",
     ),
     (
         "AIL0117",
         "external data would be out of reach",
         "With `--external-data keep` the output refers to the data files where they are, which works only in the same \
-         folder. Use `copy` or `single`, or write beside the input.",
+         folder. Use `--external-data copy` or `--external-data single`, or write beside the input.",
     ),
     (
         "AIL0118",
@@ -199,7 +200,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "AIL0402",
         "plan not usable",
-        "The plan has another format version or contradicts itself. Make a new one with `ailurus plan`.",
+        "The plan has another format version, contradicts itself, or says something that the analysis of the model does not; \
+         the message names the field. These may be edited: `tokens.keep` (what depends on the number of clusters follows), \
+         `cluster`, `metric` from keys to `\"stream\"`, the `mode` of an unfold from `residual` to `copy`, and entries of \
+         `proportional` may be left out. For everything else make a new plan with `ailurus plan`.",
     ),
     // Running models.
     (
@@ -211,7 +215,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "AIL0502",
         "ONNX Runtime cannot be loaded",
-        "The library was found, but the system refuses to load it: wrong architecture, or a library it needs is missing.",
+        "The library was found, but the system refuses to load it, with the reason in the message: wrong architecture, or a \
+         library it needs is missing.",
     ),
     ("AIL0503", "ONNX Runtime too old", "Version 1.17 or newer is needed."),
     (
@@ -293,6 +298,13 @@ const TABLE: &[(&str, &str, &str)] = &[
         "A folder is missing or read-only, or the disk is full. The output path is as it was before.",
     ),
     ("AIL0706", "option out of range", "An option has a value outside its range, named in the message."),
+    (
+        "AIL0707",
+        "model without weights",
+        "The file describes a graph and holds no weights: it was written by `ailurus inspect --report`, to be attached to an \
+         issue, or by a tool that removed them. It can be inspected, planned and rewritten, but not run, so `--check`, \
+         `view` and `verify` do not work on it. Use the model it was made from.",
+    ),
 ];
 
 #[cfg(test)]

@@ -80,8 +80,17 @@ pub(crate) struct Loaded {
 
 /// Prepares a model as it is on the disk.
 pub(crate) fn load_file(runtime: &dyn Runtime, path: &Path) -> Result<Loaded> {
-    let session = runtime.load(path.into(), &SessionOptions::default())?;
+    let session = runtime.load(path.into(), &SessionOptions::default());
+    let session = session.map_err(|error| Error::from(error).in_file(path))?;
     Ok(Loaded { session, _folder: None })
+}
+
+/// Refuses a model without weights, with a reason that no runtime gives.
+pub(crate) fn runnable(model: &Model) -> Result<()> {
+    if ailurus_rewrite::report::is_report(model) {
+        return Err(Error::NoWeights { path: model.source_path().map(Path::to_owned) });
+    }
+    Ok(())
 }
 
 /// Prepares a model that may exist in memory only.

@@ -1,6 +1,6 @@
 //! One error for the whole way from file to file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ailurus_analyze::Refusal;
 
@@ -65,6 +65,21 @@ pub enum Error {
         /// Reason given by the system.
         source: std::io::Error,
     },
+    /// Something is wrong with one file, and the text does not say which.
+    #[error("`{}`: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// A model without weights cannot be run.
+    #[cfg(feature = "runtime")]
+    #[error("{} carries no weights, so it cannot be run", shown(.path))]
+    NoWeights {
+        /// The model file, if there is one.
+        path: Option<PathBuf>,
+    },
     /// An option is outside its range.
     #[error("{option} = {value} is not allowed: {reason}")]
     Option {
@@ -75,6 +90,11 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+}
+
+#[cfg(feature = "runtime")]
+fn shown(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or_else(|| "the model".into(), |p| format!("`{}`", p.display()))
 }
 
 impl From<Refusal> for Error {
@@ -95,6 +115,17 @@ impl From<ailurus_rewrite::Error> for Error {
 }
 
 impl Error {
+    /// Names the file it is about, unless the text does so already.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
+        // refusals are about the graph, whatever file it was read from
+        if matches!(self, Error::Refused(_) | Error::File { .. }) || self.to_string().contains(&*path.to_string_lossy())
+        {
+            return self;
+        }
+        Error::File { path: path.to_owned(), source: Box::new(self) }
+    }
+
     /// The error's stable code, the same in every release.
     pub fn code(&self) -> String {
         match self {
@@ -110,6 +141,9 @@ impl Error {
             Error::Inputs { .. } => "AIL0704".to_owned(),
             Error::Io { .. } => "AIL0705".to_owned(),
             Error::Option { .. } => "AIL0706".to_owned(),
+            Error::File { source, .. } => source.code(),
+            #[cfg(feature = "runtime")]
+            Error::NoWeights { .. } => "AIL0707".to_owned(),
         }
     }
 
@@ -122,6 +156,7 @@ impl Error {
     pub fn message(&self) -> String {
         match self {
             Error::Refused(r) => r.reason.clone(),
+            Error::File { path, source } => format!("`{}`: {}", path.display(), source.message()),
             other => Text::of(other).message,
         }
     }
@@ -130,6 +165,7 @@ impl Error {
     pub fn node(&self) -> Option<&str> {
         match self {
             Error::Refused(r) => r.node.as_deref(),
+            Error::File { source, .. } => source.node(),
             _ => None,
         }
     }
@@ -138,6 +174,13 @@ impl Error {
     pub fn next(&self) -> Option<String> {
         match self {
             Error::Refused(r) => Some(r.next.clone()),
+            Error::File { source, .. } => source.next(),
+            Error::PlanFile { .. } => Some("make a plan with `ailurus plan MODEL --layer L > plan.json`".into()),
+            Error::ImageFile { .. } => Some("give a picture in PNG or JPEG format".into()),
+            #[cfg(feature = "runtime")]
+            Error::NoWeights { .. } => Some(
+                "it is a report made for an issue: run the model it was made from, or leave the running out".into(),
+            ),
             other => Text::of(other).next,
         }
     }

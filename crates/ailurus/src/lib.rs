@@ -36,6 +36,7 @@ mod error;
 pub mod inputs;
 mod options;
 pub mod pipeline;
+mod report;
 mod summary;
 #[cfg(feature = "runtime")]
 pub mod verify;
@@ -45,10 +46,12 @@ pub mod view;
 pub use error::{Error, Result};
 pub use options::Options;
 pub use pipeline::{Rewriter, Stage, rewrite_file};
+pub use report::{ReportSummary, report_file};
 pub use summary::{OutputSummary, Summary, TokenSummary};
 
 pub use ailurus_analyze as analyze;
 pub use ailurus_onnx as onnx;
 pub use ailurus_rewrite as rewrite;
+pub use ailurus_rewrite::Layer;
 #[cfg(feature = "runtime")]
 pub use ailurus_runtime as runtime;

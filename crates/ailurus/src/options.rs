@@ -2,12 +2,12 @@
 
 use ailurus_onnx::ExternalData;
 use ailurus_rewrite::options::Keep;
-use ailurus_rewrite::{Emit, Metric, UnfoldMode};
+use ailurus_rewrite::{Emit, Layer, Metric, UnfoldMode};
 
 use crate::{Error, Result};
 
 /// How to rewrite a model. Starts from [`Options::new`]; every field has a setter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// What the plan is made from.
@@ -21,8 +21,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// Blocks `1..=layer` run on all tokens, the rest on half of the patches.
-    pub fn new(layer: usize) -> Self {
+    /// The blocks up to `layer` run on all tokens, the rest on half of the patches. A layer is a number, or a share of
+    /// the blocks or a name read from text:
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use ailurus::{Layer, Options};
+    ///
+    /// let eight = Options::new(8);
+    /// let third = Options::new("1/3".parse::<Layer>()?);
+    /// let named = Options::new(Layer::Name("encoder.layer.7".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(layer: impl Into<Layer>) -> Self {
         Options {
             rewrite: ailurus_rewrite::Options::new(layer),
             emit: Emit::default(),

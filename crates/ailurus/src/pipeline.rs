@@ -1,13 +1,15 @@
 //! The way from file to file: load, analyze, plan, rewrite, verify, emit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "runtime")]
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ailurus_analyze::{Analysis, Code, Refusal};
 use ailurus_onnx::{ExternalData, Model, WriteOptions, WriteReport};
 use ailurus_rewrite::{Emit, Plan};
 
-use crate::{Options, Result, Summary};
+use crate::{Error, Options, Result, Summary};
 
 /// Reads a model file; its weights stay in the file. Fused skip connections are taken apart, since they hide the residual
 /// stream; runtimes fuse them again.
@@ -15,7 +17,9 @@ use crate::{Options, Result, Summary};
 /// # Errors
 /// When it cannot be read or is no ONNX model.
 pub fn load(path: impl AsRef<Path>) -> Result<Model> {
-    Ok(ailurus_rewrite::prepare(Model::load(path)?)?)
+    let path = path.as_ref();
+    let read = Model::load(path).map_err(Error::from).and_then(|model| Ok(ailurus_rewrite::prepare(model)?));
+    read.map_err(|error| error.in_file(path))
 }
 
 /// Finds out what the graph means.
@@ -32,6 +36,14 @@ pub fn analyze(model: &Model) -> Result<Analysis<'_>> {
 /// A refusal when the layer is out of range or something behind the cut cannot run on clusters.
 pub fn plan(analysis: &Analysis, options: &ailurus_rewrite::Options) -> Result<Plan> {
     Ok(ailurus_rewrite::plan(analysis, options)?)
+}
+
+/// Checks a saved plan against a model, and brings up to date what follows from edits of it ([`ailurus_rewrite::replay`]).
+///
+/// # Errors
+/// When it is of another model, or says something that this model does not.
+pub fn replay(analysis: &Analysis, saved: &Plan) -> Result<Plan> {
+    Ok(ailurus_rewrite::replay(analysis, saved)?)
 }
 
 /// Carries a plan out, in memory.
@@ -61,8 +73,16 @@ pub fn emit(
     external_data: ExternalData,
     overwrite_input: bool,
 ) -> Result<WriteReport> {
-    let options = WriteOptions { external_data, overwrite_source: overwrite_input, ..WriteOptions::default() };
-    Ok(model.write(path, &options)?)
+    Ok(model.write(path, &write_options(external_data, overwrite_input))?)
+}
+
+fn write_options(external_data: ExternalData, overwrite_source: bool) -> WriteOptions {
+    WriteOptions { external_data, overwrite_source, ..WriteOptions::default() }
+}
+
+/// Refuses early what writing would refuse after all the work; external data is looked at later.
+fn preflight(model: &Model, output: &Path, options: &WriteOptions) -> Result<()> {
+    Ok(model.check_output(output, options)?)
 }
 
 /// Rewrites a model file.
@@ -70,7 +90,7 @@ pub fn emit(
 /// # Errors
 /// When any step fails; the output path is as it was then.
 pub fn rewrite_file(input: impl AsRef<Path>, output: impl AsRef<Path>, options: &Options) -> Result<Summary> {
-    Rewriter::new(*options).run(input, output)
+    Rewriter::new(options.clone()).run(input, output)
 }
 
 /// A step of the way, for progress displays.
@@ -114,7 +134,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Carries out this plan instead of making one.
+    /// Carries out this saved plan instead of making one; see [`replay`].
     #[must_use]
     pub fn replay(mut self, plan: Plan) -> Self {
         self.plan = Some(plan);
@@ -153,13 +173,21 @@ impl<'a> Rewriter<'a> {
         let start = Instant::now();
         self.begin(Stage::Load);
         let model = load(input)?;
-        if !self.dry_run {
-            self.preflight(input, output)?;
+        preflight(&model, output, &self.write_options())?;
+        #[cfg(feature = "runtime")]
+        if self.check.is_some() {
+            crate::engine::runnable(&model)?;
         }
         let plan = self.plan_for(&model)?;
         self.begin(Stage::Rewrite);
-        let rewritten = rewrite(&model, &plan, self.options.emit)?;
+        let rewritten = rewrite(&model, &plan, self.options.emit).map_err(|error| match error {
+            Error::Model(_) => error.in_file(input),
+            other => other,
+        })?;
         let mut summary = Summary::of(input.to_owned(), &plan, self.options.emit);
+        if ailurus_rewrite::report::is_report(&model) {
+            summary.notes.push("the model carries no weights (a report), and neither does the output".into());
+        }
         #[cfg_attr(not(feature = "runtime"), allow(unused_mut, reason = "nothing can be verified"))]
         let mut paused = Duration::ZERO;
         #[cfg(feature = "runtime")]
@@ -170,7 +198,9 @@ impl<'a> Rewriter<'a> {
             summary.check = Some(check.run(&model, &rewritten, &plan, self.options.emit, folder.as_deref())?);
             paused = begun.elapsed();
         }
-        if !self.dry_run {
+        if self.dry_run {
+            rewritten.check_write(output, &self.write_options())?;
+        } else {
             self.begin(Stage::Emit);
             let report = emit(&rewritten, output, self.options.external_data, self.options.overwrite_input)?;
             summary.output = Some(report.into());
@@ -180,27 +210,17 @@ impl<'a> Rewriter<'a> {
     }
 
     fn plan_for(&self, model: &Model) -> Result<Plan> {
-        if let Some(plan) = &self.plan {
-            return Ok(plan.clone());
-        }
         self.begin(Stage::Analyze);
         let analysis = analyze(model)?;
         self.begin(Stage::Plan);
-        plan(&analysis, &self.options.rewrite)
+        match &self.plan {
+            Some(saved) => replay(&analysis, saved),
+            None => plan(&analysis, &self.options.rewrite),
+        }
     }
 
-    /// Refuses early what writing would refuse after all the work.
-    fn preflight(&self, input: &Path, output: &Path) -> Result<()> {
-        let same = matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        if same && !self.options.overwrite_input {
-            return Err(ailurus_onnx::Error::SameFile { path: output.to_owned() }.into());
-        }
-        let source = match std::fs::metadata(parent(output)) {
-            Ok(meta) if meta.is_dir() => return Ok(()),
-            Ok(_) => std::io::Error::other("its folder is a file"),
-            Err(error) => error,
-        };
-        Err(ailurus_onnx::Error::Write { action: "create", path: output.to_owned(), source }.into())
+    fn write_options(&self) -> WriteOptions {
+        write_options(self.options.external_data, self.options.overwrite_input)
     }
 
     fn begin(&self, stage: Stage) {
@@ -212,6 +232,7 @@ impl<'a> Rewriter<'a> {
 }
 
 /// The folder a file lies in.
+#[cfg(feature = "runtime")]
 pub(crate) fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),

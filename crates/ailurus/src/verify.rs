@@ -74,6 +74,7 @@ impl Check {
         emit: Emit,
         folder: Option<&Path>,
     ) -> Result<Verdict> {
+        engine::runnable(original)?;
         let runtime = self.engine.runtime()?;
         let base = match original.source_path() {
             Some(path) => engine::load_file(&*runtime, path)?,
@@ -98,6 +99,10 @@ impl Check {
     /// # Errors
     /// As [`Check::run`].
     pub fn files(&self, original: &Path, other: &Path) -> Result<Verdict> {
+        // What is wrong with a file is said more clearly here than by a runtime.
+        for path in [original, other] {
+            engine::runnable(&pipeline::load(path)?)?;
+        }
         let runtime = self.engine.runtime()?;
         let base = engine::load_file(&*runtime, original)?;
         let other = engine::load_file(&*runtime, other)?;
@@ -143,6 +148,11 @@ impl Check {
 }
 
 impl Verdict {
+    /// True when nothing is wrong.
+    pub fn holds(&self) -> bool {
+        self.fault().is_none()
+    }
+
     /// What is wrong, if anything is.
     fn fault(&self) -> Option<String> {
         let tolerance = Tolerance { relative_l2: self.tolerance.unwrap_or(f64::INFINITY), max_abs: f64::INFINITY };

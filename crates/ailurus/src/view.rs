@@ -58,6 +58,7 @@ pub fn clusters(
     normalization: &Normalization,
     engine: Engine,
 ) -> Result<Clusters> {
+    engine::runnable(model)?;
     let head = head(model, plan)?;
     let runtime = engine.runtime()?;
     let loaded = engine::load(&*runtime, &head, None)?;

@@ -88,7 +88,7 @@ const CASES: &[Case] = &[
         args: |p| args(p.write("a.onnx", relu()), "--layer 1"),
         code: "AIL0201",
         exit: 1,
-        says: "no attention",
+        says: "--layer 1 --report report.onnx` writes a file without weights",
     },
     Case { name: "layer 0", args: |_| args(fixture(MODEL), "--layer 0"), code: "AIL0202", exit: 1, says: "4" },
     Case {
@@ -126,9 +126,66 @@ const CASES: &[Case] = &[
     Case {
         name: "no window",
         args: |_| args(fixture(MODEL), "--layer 2 --window 0"),
-        code: "AIL0301",
+        code: "",
+        exit: 2,
+        says: "--window",
+    },
+    Case {
+        name: "no neighbours",
+        args: |_| args(fixture(MODEL), "--layer 2 --neighbors 0"),
+        code: "",
+        exit: 2,
+        says: "--neighbors",
+    },
+    Case {
+        name: "more than all weight",
+        args: |_| args(fixture(MODEL), "--layer 2 --spatial-mix 1.5"),
+        code: "",
+        exit: 2,
+        says: "--spatial-mix",
+    },
+    Case {
+        name: "share of all blocks",
+        args: |_| args(fixture(MODEL), "--layer 100%"),
+        code: "",
+        exit: 2,
+        says: "between 0 and 1",
+    },
+    Case {
+        name: "unknown module",
+        args: |_| args(fixture(MODEL), "--layer block.1"),
+        code: "AIL0202",
         exit: 1,
-        says: "window",
+        says: "did you mean `blocks.1`",
+    },
+    Case {
+        name: "module of several blocks",
+        args: |_| args(fixture(MODEL), "--layer blocks"),
+        code: "AIL0202",
+        exit: 1,
+        says: "several blocks: 1, 2, 3, 4",
+    },
+    Case {
+        name: "edited plan",
+        args: |p| {
+            let plan = p.ailurus(["plan", &text(fixture(MODEL)), "--layer", "2"]).ok();
+            let edited = plan.stdout.replacen("\"prefix\": 1", "\"prefix\": 0", 1);
+            assert_ne!(edited, plan.stdout);
+            args(fixture(MODEL), &format!("--plan {}", text(p.write("plan.json", edited))))
+        },
+        code: "AIL0402",
+        exit: 1,
+        says: "plan.json`: the plan is not usable: its `tokens.prefix` is 0, where the analysis of this model gives 1",
+    },
+    Case {
+        name: "report cannot be run",
+        args: |p| {
+            p.ailurus(["inspect", &text(fixture(MODEL)), "--report", "report.onnx"]).ok();
+            args(p.path("report.onnx"), "--layer 2 --runtime tract --check")
+        },
+        code: "AIL0707",
+        exit: 1,
+        says: "carries no weights",
     },
     Case {
         name: "plan of another model",
@@ -139,7 +196,7 @@ const CASES: &[Case] = &[
         },
         code: "AIL0401",
         exit: 1,
-        says: "this model does not have",
+        says: "plan.json`: the plan names the value",
     },
     Case {
         name: "no plan at all",
@@ -153,7 +210,7 @@ const CASES: &[Case] = &[
         args: |p| args(fixture(MODEL), &format!("--plan {}", text(p.path("absent.json")))),
         code: "AIL0702",
         exit: 1,
-        says: "absent.json",
+        says: "ailurus plan MODEL",
     },
     Case {
         name: "missing picture",
@@ -170,7 +227,7 @@ const CASES: &[Case] = &[
         },
         code: "AIL0703",
         exit: 1,
-        says: "a.png",
+        says: "PNG or JPEG",
     },
     Case {
         name: "verification failed",
@@ -272,7 +329,9 @@ fn output_equals_input() {
             continue;
         }
         let run = place.rewrite(["m.onnx", output, "--layer", "2"]);
-        assert_refused(output, &run, "AIL0116", 1, "choose another output");
+        assert_refused(output, &run, "AIL0116", 1, "`--force` lets the output replace the model");
+        let dry = place.rewrite(["m.onnx", output, "--layer", "2", "--dry-run"]);
+        assert_refused(output, &dry, "AIL0116", 1, "choose another output");
         assert_eq!(std::fs::read(&input).unwrap(), model(), "{output}");
         assert_eq!(place.listing(), before, "{output}");
     }
@@ -294,10 +353,45 @@ fn places_that_cannot_be_written() {
         outputs.extend(["/proc/out.onnx", "/dev/full"]);
     }
     for output in outputs {
-        let run = place.rewrite([input.as_str(), output, "--layer", "2"]);
-        assert_refused(output, &run, "AIL0115", 1, "nothing was changed at the destination");
-        assert_eq!(place.listing(), before, "{output}");
+        for dry in [&[][..], &["--dry-run"]] {
+            if output == "/proc/out.onnx" && !dry.is_empty() {
+                continue; // shows only when it is tried
+            }
+            let run = place.rewrite([&[input.as_str(), output, "--layer", "2"], dry].concat());
+            assert_refused(output, &run, "AIL0115", 1, "nothing was changed at the destination");
+            assert_eq!(place.listing(), before, "{output}");
+        }
     }
+}
+
+/// Where several files are read, the message says which one is meant.
+#[test]
+fn files_are_named() {
+    let place = Place::new();
+    let good = text(fixture(MODEL));
+    place.write("short.onnx", &model()[..400_000]);
+    for args in [["verify", "short.onnx", &good], ["verify", &good, "short.onnx"]] {
+        assert_refused("verify", &place.ailurus(args), "AIL0103", 1, "`short.onnx`: broken ONNX data");
+    }
+    std::fs::create_dir(place.path("sub")).unwrap();
+    place.write("library.so", "no library");
+    let mut command = place.command(env!("CARGO_BIN_EXE_ailurus"));
+    command.args(["verify", &good, &good, "--runtime", "ort"]).env("ORT_DYLIB_PATH", place.path("library.so"));
+    let run = place.run(&mut command);
+    assert_refused("runtime", &run, "AIL0502", 1, "library.so");
+    assert!(run.stderr.contains("dlopen failed: "), "{}", run.stderr);
+}
+
+/// What the tolerance says fits the outcome.
+#[test]
+fn tolerances() {
+    let place = Place::new();
+    let model = text(fixture(MODEL));
+    place.rewrite([&model, "o.onnx", "--layer", "2", "--keep", "0.2"]).ok();
+    let run = place.ailurus(["verify", &model, "o.onnx", "--runtime", "tract", "--tolerance", "1e-9"]);
+    assert!(run.stdout.contains("not within the tolerance: a relative L2 of 1e-9"), "{}", run.stdout);
+    let run = place.ailurus(["verify", &model, "o.onnx", "--runtime", "tract", "--tolerance", "1e9"]).ok();
+    assert!(run.stdout.contains("  within the tolerance"), "{}", run.stdout);
 }
 
 /// A limit on file sizes fails writes in the middle of a file, as a full disk does.
@@ -344,6 +438,10 @@ fn other_commands() {
         (&["inspect", &model, "--keep", "0.5"], "", 2, "--layer"),
         (&["plan", &model, "--layer", "9"], "AIL0202", 1, "4 transformer blocks"),
         (&["plan", &model], "", 2, "--layer"),
+        (&["view", &model, "absent.png", "o.jpg", "--layer", "2"], "", 2, "o.jpg` must end in .png"),
+        (&["inspect", &model, "--layer", "nothing"], "AIL0202", 1, "choose --layer between 1 and 3"),
+        (&["inspect", "absent.onnx", "--report", "r.onnx"], "AIL0101", 1, "absent.onnx"),
+        (&["inspect", &model, "--report", "absent/r.onnx"], "AIL0115", 1, "absent/r.onnx"),
         (&["view", &model, "absent.png", "o.png", "--layer", "2"], "AIL0703", 1, "absent.png"),
         (&["verify", &model, "absent.onnx"], "AIL0101", 1, "absent.onnx"),
         (&["explain", "AIL9999"], "", 2, "AIL9999"),

@@ -72,6 +72,39 @@ fn a_plan_can_be_replayed() {
     assert!(read("a.onnx") == read("b.onnx"));
 }
 
+/// A plan in which the share was edited gives what that share gives when asked for.
+#[test]
+fn an_edited_share_is_carried_out() {
+    let place = Place::new();
+    let input = path(fixture("torchvision_vit.ts17b"));
+    let plan = place.ailurus(["plan", &input, "--layer", "2"]).ok();
+    let edited = plan.stdout.replacen("\"den\": 2", "\"den\": 4", 1);
+    assert_ne!(edited, plan.stdout);
+    place.write("plan.json", edited);
+    place.rewrite([&input, "a.onnx", "--plan", "plan.json"]).ok();
+    place.rewrite([&input, "b.onnx", "--layer", "2", "--keep", "0.25"]).ok();
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("a.onnx") == read("b.onnx"));
+}
+
+#[test]
+fn layers_have_names() {
+    let place = Place::new();
+    let input = path(fixture("hf_dinov2_bb.dy18b-sdpa"));
+    let plan = |layer: &str| place.ailurus(["plan", &input, "--layer", layer]).ok().stdout;
+    let two = plan("2");
+    let cut = serde_json::from_str::<serde_json::Value>(&two).unwrap()["cut"]["value"].as_str().unwrap().to_owned();
+    for layer in ["1/2", "0.5", "50%", "encoder.layer.1", "encoder/layer/1", &cut] {
+        assert_eq!(plan(layer), two, "{layer}");
+    }
+    let run = place.ailurus(["inspect", &input, "--layer", "encoder.layer.1"]).ok();
+    assert!(run.stdout.contains("cut behind block 2"), "{}", run.stdout);
+    place.rewrite([&input, "a.onnx", "--layer", "2"]).ok();
+    place.rewrite([&input, "b.onnx", "--layer", "m.encoder.layer.1"]).ok();
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("a.onnx") == read("b.onnx"));
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let place = Place::new();
@@ -215,6 +248,8 @@ fn as_a_library() {
     let input = root().join("fixtures/torchvision_vit.ts17b.onnx");
     let summary = ailurus::rewrite_file(&input, place.path("out.onnx"), &options).unwrap();
     assert!(summary.promise() > 1.0);
+    let half = ailurus::Options::new("1/2".parse::<ailurus::Layer>().unwrap());
+    assert_eq!(ailurus::rewrite_file(&input, place.path("half.onnx"), &half).unwrap().layer, 2);
     let error = ailurus::rewrite_file(place.path("out.onnx"), place.path("o.onnx"), &options).unwrap_err();
     assert_eq!(error.code(), "AIL0212");
     assert!(error.next().is_some());

@@ -9,7 +9,7 @@ mod types;
 
 pub use graph::{Builder, decode_value_info, describe};
 pub use model::decode_model;
-pub use node::RawNode;
+pub use node::{RawNode, pair as property};
 pub use tensor::{decode_tensor, payload_len};
 
 use crate::error::{Error, Result};

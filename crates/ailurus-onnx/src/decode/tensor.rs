@@ -37,7 +37,7 @@ pub fn decode_tensor(data: &[u8], range: Range<usize>) -> Result<Tensor> {
     }
     tensor.storage = if proto.data_location.enum_value() == Ok(DataLocation::EXTERNAL) {
         external(&tensor, &proto.external_data)?
-    } else if dtype == DataType::String {
+    } else if dtype == DataType::String && (tensor.is_empty() || !proto.string_data.is_empty()) {
         Storage::Strings(proto.string_data.into())
     } else {
         match payload(data, range, dtype)? {

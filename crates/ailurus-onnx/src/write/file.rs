@@ -1,7 +1,7 @@
 //! Files that appear complete or not at all.
 
-use super::in_kernel;
 use super::rope::{Piece, Rope};
+use super::{in_kernel, unnamed};
 use crate::error::{Error, Result};
 use crate::source::{Source, read_at};
 use std::{
@@ -16,10 +16,12 @@ use std::{
 const SPLICE: usize = 1 << 16;
 const BUFFER: usize = 1 << 18;
 
-/// A file under a temporary name in the folder of its destination; removed unless it is kept.
+/// A file that is not at its destination yet: without a name where the system can do that, else under a temporary one in
+/// the same folder. Gone unless it is kept.
 #[derive(Debug)]
 pub struct Pending {
-    temporary: PathBuf,
+    /// Its name so far, if it has one.
+    temporary: Option<PathBuf>,
     destination: PathBuf,
     file: File,
     buffer: Vec<u8>,
@@ -30,44 +32,64 @@ pub struct Pending {
     placed: bool,
 }
 
-impl Pending {
-    /// Creates the temporary file.
-    pub fn create(destination: &Path) -> Result<Self> {
-        let fail = |source| failed("create", destination, source);
+/// Where a file is to go, and the permissions of what is there.
+struct Destination {
+    path: PathBuf,
+    mode: Option<fs::Permissions>,
+}
+
+impl Destination {
+    fn of(path: &Path) -> Result<Self> {
+        let fail = |source| failed("create", path, source);
         // a symbolic link at the destination stays one: what it points to is replaced
-        let destination = destination.canonicalize().unwrap_or_else(|_| destination.to_owned());
-        let mut mode = None;
-        if let Ok(meta) = fs::metadata(&destination) {
-            if !meta.is_file() {
-                return Err(fail(io::Error::other("it exists and is not a regular file")));
-            }
-            mode = Some(meta.permissions());
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let meta = fs::metadata(&path).ok();
+        if meta.as_ref().is_some_and(|m| !m.is_file()) {
+            return Err(fail(io::Error::other("it exists and is not a regular file")));
         }
-        let name = destination.file_name().ok_or_else(|| fail(io::Error::other("it has no file name")))?;
-        for _ in 0..100 {
-            let temporary = destination.with_file_name(temporary_name(name));
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
-                Ok(file) => {
-                    let pending = Self {
-                        temporary,
-                        destination,
-                        file,
-                        buffer: Vec::new(),
-                        written: 0,
-                        backup: None,
-                        new: mode.is_none(),
-                        placed: false,
-                    };
-                    if let Some(mode) = mode {
-                        pending.file.set_permissions(mode).map_err(|e| pending.failed("set permissions of", e))?;
-                    }
-                    return Ok(pending);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(fail(e)),
-            }
+        if path.file_name().is_none() {
+            return Err(fail(io::Error::other("it has no file name")));
         }
-        Err(fail(io::Error::other("no free temporary name in the folder")))
+        Ok(Self { path, mode: meta.map(|m| m.permissions()) })
+    }
+
+    /// The path with another name.
+    fn beside(path: &Path) -> PathBuf {
+        path.with_file_name(temporary_name(path.file_name().unwrap_or_default()))
+    }
+}
+
+/// Fails where a file cannot be created for a reason that shows without creating it.
+pub fn check(destination: &Path) -> Result<()> {
+    let path = Destination::of(destination)?.path;
+    let folder = folder(&path);
+    let source = match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => io::Error::other("its folder is a file"),
+        Err(error) => error,
+    };
+    Err(failed("create", destination, source))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+impl Pending {
+    /// Begins a file.
+    pub fn create(destination: &Path) -> Result<Self> {
+        let Destination { path, mode } = Destination::of(destination)?;
+        let (file, temporary) = match unnamed::create(folder(&path)) {
+            Some(file) => (file, None),
+            None => named(&path).map_err(|source| failed("create", destination, source))?,
+        };
+        let new = mode.is_none();
+        let (buffer, backup) = (Vec::new(), None);
+        let pending = Self { temporary, destination: path, file, buffer, written: 0, backup, new, placed: false };
+        if let Some(mode) = mode {
+            pending.file.set_permissions(mode).map_err(|e| pending.failed("set permissions of", e))?;
+        }
+        Ok(pending)
     }
 
     /// Writes a rope.
@@ -168,14 +190,27 @@ impl Pending {
 
     /// Puts the file at its destination. Until [`Pending::keep`] it can be taken back.
     pub fn place(&mut self) -> Result<()> {
-        if let Some(name) = self.destination.file_name().filter(|_| self.destination.exists()) {
-            let backup = self.destination.with_file_name(temporary_name(name));
+        if self.destination.exists() {
+            let backup = Destination::beside(&self.destination);
             // a second name for the old file, so that there is no moment without one
             if fs::hard_link(&self.destination, &backup).is_ok() {
                 self.backup = Some(backup);
             }
+        } else if self.temporary.is_none() && unnamed::link(&self.file, &self.destination).is_ok() {
+            self.placed = true;
+            return Ok(());
         }
-        fs::rename(&self.temporary, &self.destination).map_err(|e| self.failed("replace", e))?;
+        let temporary = match self.temporary.clone() {
+            Some(temporary) => temporary,
+            // a name can be given only where there is none, but taken from elsewhere: a moment later it is the other one's
+            None => {
+                let temporary = Destination::beside(&self.destination);
+                unnamed::link(&self.file, &temporary).map_err(|e| self.failed("name", e))?;
+                self.temporary.insert(temporary).clone()
+            }
+        };
+        fs::rename(&temporary, &self.destination).map_err(|e| self.failed("replace", e))?;
+        self.temporary = None;
         self.placed = true;
         Ok(())
     }
@@ -191,7 +226,7 @@ impl Pending {
             let _ = folder.sync_all();
         }
         self.placed = false;
-        self.temporary = PathBuf::new();
+        self.temporary = None;
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -215,12 +250,25 @@ impl Drop for Pending {
                 if let Some(backup) = backup {
                     let _ = fs::remove_file(backup);
                 }
-                if !self.temporary.as_os_str().is_empty() {
-                    let _ = fs::remove_file(&self.temporary);
+                if let Some(temporary) = self.temporary.take() {
+                    let _ = fs::remove_file(temporary);
                 }
             }
         }
     }
+}
+
+/// A file under a temporary name beside the destination.
+fn named(destination: &Path) -> io::Result<(File, Option<PathBuf>)> {
+    for _ in 0..100 {
+        let temporary = Destination::beside(destination);
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((file, Some(temporary))),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(io::Error::other("no free temporary name in the folder"))
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
@@ -235,4 +283,78 @@ fn temporary_name(name: &std::ffi::OsStr) -> std::ffi::OsString {
     temporary.push(if name.len() > 200 { std::ffi::OsStr::new("ailurus") } else { name });
     temporary.push(format!(".{}-{count}.tmp", std::process::id()));
     temporary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// A process that is ended while it writes leaves what is in the folder at that moment.
+    #[test]
+    fn nothing_shows_before_it_is_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        for before in [None, Some("old")] {
+            let path = dir.path().join("out");
+            if let Some(old) = before {
+                fs::write(&path, old).unwrap();
+            }
+            let names = listing(dir.path());
+            let mut pending = Pending::create(&path).unwrap();
+            pending.bytes(b"new").unwrap();
+            pending.finish(true).unwrap();
+            if pending.temporary.is_none() {
+                assert_eq!(listing(dir.path()), names);
+            }
+            drop(pending);
+            assert_eq!(listing(dir.path()), names);
+            let mut pending = Pending::create(&path).unwrap();
+            pending.bytes(b"new").unwrap();
+            pending.finish(false).unwrap();
+            pending.place().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            pending.keep();
+            assert_eq!(listing(dir.path()), ["out"]);
+        }
+    }
+
+    #[test]
+    fn placed_files_can_be_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        for before in [None, Some("old")] {
+            if let Some(old) = before {
+                fs::write(&path, old).unwrap();
+            }
+            let mut pending = Pending::create(&path).unwrap();
+            pending.bytes(b"new").unwrap();
+            pending.finish(false).unwrap();
+            pending.place().unwrap();
+            drop(pending);
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
+        }
+    }
+
+    /// Where files without a name do not exist.
+    #[test]
+    fn named_files_behave_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let (file, temporary) = named(&path).unwrap();
+        let (buffer, destination) = (Vec::new(), path.clone());
+        let mut pending =
+            Pending { temporary, destination, file, buffer, written: 0, backup: None, new: true, placed: false };
+        assert_eq!(listing(dir.path()).len(), 1);
+        pending.bytes(b"new").unwrap();
+        pending.finish(false).unwrap();
+        pending.place().unwrap();
+        pending.keep();
+        assert_eq!((listing(dir.path()), fs::read(&path).unwrap()), (vec!["out".to_owned()], b"new".to_vec()));
+    }
 }

@@ -8,6 +8,7 @@ mod in_kernel;
 mod places;
 mod rope;
 mod splice;
+mod unnamed;
 
 use crate::Model;
 use crate::error::{Error, Result};
@@ -20,6 +21,13 @@ use std::path::{Path, PathBuf};
 
 /// Largest message that protobuf readers accept.
 const MESSAGE_LIMIT: u64 = i32::MAX as u64;
+
+/// True when the model would be written as the bytes it was read from.
+pub fn is_unchanged(model: &Model) -> Result<bool> {
+    let places = Places::default();
+    let rope = Splicer::new(model, &places).model()?;
+    Ok(rope.is_source(&(0..model.source.data().len())))
+}
 
 /// What happens to external data files of the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +75,15 @@ pub struct WriteReport {
     pub data_files: Vec<(PathBuf, u64)>,
     /// True when tensors were moved out because the file would have exceeded the limit.
     pub spilled: bool,
+}
+
+/// What a file holds of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// The model itself.
+    Model,
+    /// Data of its tensors.
+    Data,
 }
 
 impl Model {
@@ -127,14 +144,46 @@ impl Model {
 
     /// Refuses to write over the files that are being read.
     fn refuse_source(&self, path: &Path, options: &WriteOptions) -> Result<()> {
-        let Ok(output) = path.canonicalize() else { return Ok(()) };
-        let same = |other: &Path| other.canonicalize().is_ok_and(|other| other == output);
-        if !options.overwrite_source && self.source.path.as_deref().is_some_and(same) {
-            return Err(Error::SameFile { path: path.to_owned() });
+        let same = |replaceable| Err(Error::SameFile { path: path.to_owned(), replaceable });
+        match self.reads(path) {
+            Some(Reads::Model) if !options.overwrite_source => same(true),
+            Some(Reads::Data) => same(false),
+            _ => Ok(()),
         }
+    }
+
+    /// What of this model a file holds, if anything.
+    fn reads(&self, path: &Path) -> Option<Reads> {
+        let path = path.canonicalize().ok()?;
+        let same = |other: &Path| other.canonicalize().is_ok_and(|other| other == path);
+        // data first: a file that is both must never be replaced
         if external::data_files(self).iter().any(|data| same(data)) {
-            return Err(Error::SameFile { path: path.to_owned() });
+            return Some(Reads::Data);
         }
-        Ok(())
+        self.source.path.as_deref().is_some_and(same).then_some(Reads::Model)
+    }
+
+    /// True when the model is read from this file: it is the model file, or holds data of its tensors.
+    pub fn is_read_from(&self, path: impl AsRef<Path>) -> bool {
+        self.reads(path.as_ref()).is_some()
+    }
+
+    /// Finds out whether a file can be there at all: a folder is missing, something else is in the way, or the model is
+    /// read from it.
+    ///
+    /// # Errors
+    /// What writing would fail with.
+    pub fn check_output(&self, path: impl AsRef<Path>, options: &WriteOptions) -> Result<()> {
+        self.refuse_source(path.as_ref(), options)?;
+        file::check(path.as_ref())
+    }
+
+    /// Finds out what would keep [`Model::write`] from writing there, as far as that shows without writing.
+    ///
+    /// # Errors
+    /// What writing would fail with.
+    pub fn check_write(&self, path: impl AsRef<Path>, options: &WriteOptions) -> Result<()> {
+        self.check_output(&path, options)?;
+        Plan::new(self, path.as_ref())?.external(options.external_data)
     }
 }

@@ -8,8 +8,8 @@ use crate::{
     error::Error,
     plan::{KeysPlan, MetricPlan, Plan},
 };
-use ailurus_analyze::constants;
-use ailurus_onnx::{DataType, NodeSpec, Tensor, ValueId};
+use ailurus_analyze::{constants, walk::ancestors};
+use ailurus_onnx::{DataType, Model, NodeSpec, Storage, Tensor, ValueId};
 use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
 
@@ -70,16 +70,35 @@ fn clone_path(b: &mut Build, cut: ValueId, keys: &KeysPlan) -> Result<ValueId, E
 }
 
 /// Averages the key columns over heads: `[C, d]` and `[d]`. The norm in front stays in the graph, affine part included.
+/// Of weights that the file does not carry, only type and shape are known, and so it is with the average.
 fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Option<Tensor>), Error> {
     let model = b.edit.model();
+    let foreign = |name: &str| Error::Foreign { what: "the constant", name: name.to_owned() };
     let constant = |name: &str| {
         let v = b.value(name)?;
-        let foreign = || Error::Foreign { what: "the constant", name: name.to_owned() };
-        constants::floats(model, v).ok_or_else(foreign)
+        if let Some(found) = constants::floats(model, v) {
+            return Ok(found);
+        }
+        // where a file is missing, this says so
+        if let Some(stored) = model.graph.constant(v) {
+            model.f32s(&stored)?;
+        }
+        Err(foreign(name))
     };
-    let weight = constant(&keys.weight)?;
-    let [first, second] = weight.dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
+    let dims = constants::shape(model, b.value(&keys.weight)?).ok_or_else(|| foreign(&keys.weight))?;
+    let [first, second] = dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
     let (channels, columns) = if keys.transposed { (second, first) } else { (first, second) };
+    let width = keys.columns.head_dim as i64;
+    let shapes = [vec![channels as i64, width], vec![width]];
+    let stored: Vec<ValueId> =
+        [Some(&keys.weight), keys.bias.as_ref()].into_iter().flatten().map(|n| b.value(n)).collect::<Result<_, _>>()?;
+    if stored.iter().any(|&v| is_absent(model, v)) {
+        let absent = |name: String, dims: &[i64]| Tensor { name, dtype, dims: dims.to_vec(), storage: Storage::Absent };
+        let weight = absent(b.name("keys/weight"), &shapes[0]);
+        let bias = keys.bias.is_some().then(|| absent(b.name("keys/bias"), &shapes[1]));
+        return Ok((weight, bias));
+    }
+    let weight = constant(&keys.weight)?;
     let bias = match &keys.bias {
         None => None,
         Some(name) => {
@@ -96,8 +115,15 @@ fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Opti
         keys: keys.columns.into(),
     };
     let folded = fold_mean_keys(&projection, None)?;
-    let width = keys.columns.head_dim as i64;
-    let weight = floats(b.name("keys/weight"), dtype, &[channels as i64, width], &folded.weight);
-    let bias = bias.map(|_| floats(b.name("keys/bias"), dtype, &[width], &folded.bias));
+    let weight = floats(b.name("keys/weight"), dtype, &shapes[0], &folded.weight);
+    let bias = bias.map(|_| floats(b.name("keys/bias"), dtype, &shapes[1], &folded.bias));
     Ok((weight, bias))
+}
+
+/// True when a constant is made from elements that the file does not carry.
+fn is_absent(model: &Model, v: ValueId) -> bool {
+    let g = &model.graph;
+    let absent = |v| g.constant(v).is_some_and(|t| t.storage == Storage::Absent && !t.is_empty());
+    let made_from = ancestors(g, [v]);
+    absent(v) || g.nodes().any(|(id, n)| made_from.contains(id) && n.inputs.iter().flatten().any(|&i| absent(i)))
 }

@@ -77,10 +77,10 @@ pub(super) fn load(path: &Path) -> Result<&'static Library> {
 fn open(path: &Path) -> Result<Library> {
     let unloadable = |reason: String| Error::LibraryUnloadable { path: path.to_path_buf(), reason };
     // SAFETY: running the library's initialisers is what loading means; the user chose the file.
-    let handle = unsafe { libloading::Library::new(path) }.map_err(|e| unloadable(e.to_string()))?;
+    let handle = unsafe { libloading::Library::new(path) }.map_err(|e| unloadable(reason(&e)))?;
     // SAFETY: the symbol has had this signature since the first release.
     let base = unsafe { handle.get::<unsafe extern "system" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0") }
-        .map_err(|e| unloadable(e.to_string()))?;
+        .map_err(|e| unloadable(reason(&e)))?;
     // SAFETY: the function takes nothing and returns a static table or null.
     let base = unsafe { base().as_ref() }.ok_or_else(|| unloadable("OrtGetApiBase returned nothing".into()))?;
     // SAFETY: the version is a static C string.
@@ -105,6 +105,14 @@ fn open(path: &Path) -> Result<Library> {
     Ok(Library { path: path.to_path_buf(), version, api, env, cpu, _handle: handle })
 }
 
+/// What the loader said: only the source of the error has it.
+fn reason(error: &libloading::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 fn minor(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -127,6 +135,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("libonnxruntime.so");
         std::fs::write(&path, "not a library").unwrap();
-        assert_eq!(load(&path).unwrap_err().code(), "AIL0502");
+        let error = load(&path).unwrap_err();
+        assert_eq!(error.code(), "AIL0502");
+        let text = error.to_string();
+        assert!(text.contains("dlopen failed: ") && text.len() > "dlopen failed: ".len() + 20, "{text}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ailurus_rewrite::Layer;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Make ONNX vision transformers faster by merging tokens
@@ -48,9 +49,10 @@ pub struct RewriteArgs {
     /// Model to write
     #[arg(value_name = "OUT")]
     pub output: PathBuf,
-    /// Blocks 1 to L run on all tokens, the rest on clusters
+    /// Blocks 1 to L run on all tokens, the rest on clusters; L is a number, a share of the blocks (1/3, 0.33, 33%), or
+    /// the name of a tensor, node or module, as `blocks.7`
     #[arg(long, value_name = "L", required_unless_present = "plan")]
-    pub layer: Option<usize>,
+    pub layer: Option<Layer>,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -93,7 +95,7 @@ pub struct Tuning {
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "tokens")]
     pub keep: Option<f64>,
     /// Number of patches to keep
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "M", value_parser = count())]
     pub tokens: Option<u32>,
     /// What distances are measured on: the keys of the next block, the stream (as published), or
     /// keys where they can be found [default: auto]
@@ -107,13 +109,13 @@ pub struct Tuning {
     #[arg(long)]
     pub proportional_attention: bool,
     /// Nearest neighbours in the density [default: 1]
-    #[arg(long, value_name = "K")]
-    pub neighbors: Option<usize>,
+    #[arg(long, value_name = "K", value_parser = count())]
+    pub neighbors: Option<u32>,
     /// Patches that each patch is compared with [default: 24]
-    #[arg(long, value_name = "N")]
-    pub window: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = count())]
+    pub window: Option<u32>,
     /// Weight of features against position, 0 to 1 [default: 0.5]
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, value_name = "ALPHA", value_parser = mix)]
     pub spatial_mix: Option<f32>,
 }
 
@@ -138,12 +140,15 @@ pub struct InspectArgs {
     /// Model to read
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// Show also what a cut after this block would change
+    /// Show also what a cut after this block would change: a number, a share of the blocks, or a name
     #[arg(long, value_name = "L")]
-    pub layer: Option<usize>,
+    pub layer: Option<Layer>,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
+    /// Write a model file without weights that can be attached to an issue, also where the analysis refuses the model
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -155,9 +160,10 @@ pub struct PlanArgs {
     /// Model to read
     #[arg(value_name = "IN")]
     pub input: PathBuf,
-    /// Blocks 1 to L run on all tokens, the rest on clusters
+    /// Blocks 1 to L run on all tokens, the rest on clusters; L is a number, a share of the blocks (1/3, 0.33, 33%), or
+    /// the name of a tensor, node or module, as `blocks.7`
     #[arg(long, value_name = "L")]
-    pub layer: usize,
+    pub layer: Layer,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -175,9 +181,9 @@ pub struct ViewArgs {
     /// Picture to write, PNG
     #[arg(value_name = "OUT.png")]
     pub output: PathBuf,
-    /// Cluster the stream behind this block
+    /// Cluster the stream behind this block: a number, a share of the blocks, or a name
     #[arg(long, value_name = "L")]
-    pub layer: usize,
+    pub layer: Layer,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -271,6 +277,16 @@ fn number<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
     text.trim().parse().map_err(|e: T::Err| e.to_string())
 }
 
+/// A number of things, at least one; what the operators count with holds 31 bits.
+fn count() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(i32::MAX))
+}
+
+fn mix(text: &str) -> Result<f32, String> {
+    let mix: f32 = number(text)?;
+    if (0.0..=1.0).contains(&mix) { Ok(mix) } else { Err("it is a weight between 0 and 1".into()) }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = number(text)?;
     if share > 0.0 && share <= 1.0 {
@@ -308,6 +324,8 @@ mod tests {
     fn values() {
         assert_eq!(share("0.5"), Ok(0.5));
         assert!(["0", "1.1", "NaN", "-1", "x", "inf"].iter().all(|t| share(t).is_err()));
+        assert_eq!(mix("0.25"), Ok(0.25));
+        assert!(["-0.1", "1.1", "NaN", "x"].iter().all(|t| mix(t).is_err()));
         assert_eq!(triple("0.5, 0.5,1"), Ok([0.5, 0.5, 1.0]));
         assert!(["1,2", "1,2,3,4", "a,b,c", "NaN,1,1"].iter().all(|t| triple(t).is_err()));
     }

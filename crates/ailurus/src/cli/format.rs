@@ -24,6 +24,11 @@ pub fn bytes(value: u64) -> String {
     }
 }
 
+/// `1 table`, `2 tables`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `1 + 144 + 0 (12 x 12)`: prefix, patches, suffix.
 pub fn sequence(prefix: usize, patches: Option<usize>, suffix: usize) -> String {
     let patches = patches.map_or_else(|| "N".to_owned(), |n| n.to_string());
@@ -83,10 +88,21 @@ pub fn summary(s: &Summary) -> String {
     }
     line(
         "edits",
-        format!("{} shape operands, {} tables gathered, {} shapes rerouted", s.operands, s.gathers, s.reroutes),
+        format!(
+            "{}, {} gathered, {} rerouted",
+            count(s.operands, "shape operand"),
+            count(s.gathers, "table"),
+            count(s.reroutes, "shape")
+        ),
     );
     if s.proportional > 0 {
-        line("weights", format!("{} attentions weigh clusters by their size", s.proportional));
+        line(
+            "weights",
+            match s.proportional {
+                1 => "1 attention weighs clusters by their size".to_owned(),
+                n => format!("{n} attentions weigh clusters by their size"),
+            },
+        );
     }
     line("work", format!("{} -> {}, a promise of {:.2}x", flops(s.flops.before), flops(s.flops.after), s.promise));
     for note in &s.notes {
@@ -128,7 +144,8 @@ pub fn verdict(v: &Verdict) -> String {
         );
     }
     if let Some(t) = v.tolerance {
-        out += &format!("  {:<8} within a relative L2 of {t:.0e}\n", "");
+        let held = if v.holds() { "within" } else { "not within" };
+        out += &format!("  {:<8} {held} the tolerance: a relative L2 of {t:.0e}\n", "");
     }
     if let Some(l) = &v.latency {
         out += &format!(
@@ -150,6 +167,7 @@ mod tests {
         assert_eq!(bytes(1), "1 kB");
         assert_eq!(bytes(844_932), "845 kB");
         assert_eq!(bytes(1_300_000_000), "1.30 GB");
+        assert_eq!((count(1, "table"), count(0, "table")), ("1 table".into(), "0 tables".into()));
         assert_eq!(sequence(1, Some(9), 0), "1 + 9");
         assert_eq!(sequence(0, None, 0), "N");
         assert_eq!(sequence(0, Some(9), 10), "0 + 9 + 10");

@@ -1,7 +1,7 @@
 //! From flags to options.
 
 use ailurus_onnx::ExternalData;
-use ailurus_rewrite::{Emit, Metric, Plan, UnfoldMode};
+use ailurus_rewrite::{Emit, Layer, Metric, Plan, UnfoldMode};
 use std::path::Path;
 
 use super::Outcome;
@@ -31,8 +31,8 @@ impl Tuning {
         )
     }
 
-    /// Options for a cut behind this block.
-    pub fn options(&self, layer: usize) -> Outcome<Options> {
+    /// Options for a cut at this layer.
+    pub fn options(&self, layer: impl Into<Layer>) -> Outcome<Options> {
         let mut options = Options::new(layer);
         if let Some(share) = self.keep {
             options = options.keep(share)?;
@@ -55,8 +55,8 @@ impl Tuning {
         }
         options = options.proportional_attention(self.proportional_attention);
         let r = &mut options.rewrite;
-        r.neighbors = self.neighbors.unwrap_or(r.neighbors);
-        r.window = self.window.unwrap_or(r.window);
+        r.neighbors = self.neighbors.map_or(r.neighbors, |k| k as usize);
+        r.window = self.window.map_or(r.window, |n| n as usize);
         r.spatial_mix = self.spatial_mix.unwrap_or(r.spatial_mix);
         Ok(options)
     }
@@ -124,7 +124,8 @@ impl RewriteArgs {
             }
         }
         let plan = self.plan.as_deref().map(read_plan).transpose()?;
-        let layer = plan.as_ref().map(|p| p.layer).or(self.layer).unwrap_or_default();
+        let planned = plan.as_ref().map_or(0, |p| p.layer);
+        let layer = self.layer.clone().unwrap_or(Layer::Index(planned));
         let options = self
             .tuning
             .options(layer)?

@@ -4,6 +4,7 @@ use ailurus_analyze::Report;
 use ailurus_rewrite::plan::{Coverage, DimSpec, MetricPlan, Plan};
 use serde::Serialize;
 
+use super::report;
 use crate::cli::args::InspectArgs;
 use crate::cli::failure::Failure;
 use crate::cli::printer::Printer;
@@ -27,11 +28,14 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
     if args.layer.is_none() && !args.tuning.is_default() {
         return Err(Failure::Usage("how tokens are merged matters only with --layer".into()));
     }
+    if let Some(output) = &args.report {
+        return report::run(args, output, printer);
+    }
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model)?;
-    let plan = match args.layer {
-        Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer)?.rewrite)?),
+    let plan = match &args.layer {
+        Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer.clone())?.rewrite)?),
         None => None,
     };
     let header = &model.header;

@@ -3,6 +3,7 @@
 mod explain;
 mod inspect;
 mod plan;
+mod report;
 mod rewrite;
 mod verify;
 mod view;
@@ -14,10 +15,10 @@ use super::printer::Printer;
 /// Runs a command.
 pub fn run(command: Command, printer: &Printer) -> Outcome {
     match command {
-        Command::Rewrite(args) => rewrite::run(&args, printer),
-        Command::Inspect(args) => inspect::run(&args, printer),
-        Command::Plan(args) => plan::run(&args, printer),
-        Command::View(args) => view::run(&args, printer),
+        Command::Rewrite(args) => rewrite::run(&args, printer).map_err(|f| f.about(&args.input, args.layer.as_ref())),
+        Command::Inspect(args) => inspect::run(&args, printer).map_err(|f| f.about(&args.input, args.layer.as_ref())),
+        Command::Plan(args) => plan::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer))),
+        Command::View(args) => view::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer))),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
     }

@@ -31,7 +31,11 @@ pub fn run(args: &RewriteArgs, printer: &Printer) -> Outcome {
             if let (Error::Verification { verdict, .. }, false) = (&error, args.json) {
                 printer.result(&format::verdict(verdict))?;
             }
-            return Err(error.into());
+            // What a plan says that the model does not is a fault of that file.
+            return Err(match (&args.plan, error) {
+                (Some(plan), error @ Error::Rewrite(_)) => error.in_file(plan).into(),
+                (_, error) => error.into(),
+            });
         }
     };
     if args.json {

@@ -4,13 +4,9 @@ use crate::Error;
 use crate::cli::args::VerifyArgs;
 use crate::cli::printer::Printer;
 use crate::cli::{Outcome, format};
-use crate::pipeline;
 
 pub fn run(args: &VerifyArgs, printer: &Printer) -> Outcome {
     let check = args.resolve()?;
-    // What is wrong with a file is said more clearly here than by a runtime.
-    pipeline::load(&args.original)?;
-    pipeline::load(&args.other)?;
     printer.progress("running both models");
     let (verdict, failure) = match check.files(&args.original, &args.other) {
         Ok(verdict) => (verdict, None),

@@ -7,8 +7,12 @@ use crate::cli::printer::Printer;
 use crate::{inputs, pipeline, view};
 
 pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
-    let options = args.tuning.options(args.layer)?;
+    let options = args.tuning.options(args.layer.clone())?;
     let normalization = args.run.normalization()?;
+    if !args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        let text = format!("the picture is written as PNG: `{}` must end in .png", args.output.display());
+        return Err(Failure::Usage(text));
+    }
     let target = args.output.canonicalize().ok();
     for source in [&args.input, &args.image] {
         if target.is_some() && source.canonicalize().ok() == target {
@@ -36,7 +40,7 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
         clusters.rows,
         clusters.columns,
         clusters.count(),
-        args.layer,
+        plan.layer,
         clusters.runtime,
     ))?;
     Ok(())
