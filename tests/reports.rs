@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// A model and its report, both as they are read from a file.
 fn pair(path: &Path) -> (Model, Model) {
     let model = Model::load(path).unwrap();
-    let stripped = report::strip(&model, &report::report(&model, None)).unwrap();
+    let stripped = report::strip(&model, &report::report(&model, None, None)).unwrap();
     let read = Model::from_bytes(stripped.to_bytes().unwrap()).unwrap();
     assert!(report::is_report(&read) && !report::is_report(&model), "{}", path.display());
     (prepare(model).unwrap(), prepare(read).unwrap())
@@ -132,7 +132,7 @@ fn averaged_keys() {
 fn contents() {
     for path in models(&case::fixtures()) {
         let model = Model::load(&path).unwrap();
-        let said = report::report(&model, Some(&Options::new(99)));
+        let said = report::report(&model, None, Some(&Options::new(99)));
         let stripped = report::strip(&model, &said).unwrap();
         let bytes = stripped.to_bytes().unwrap();
         assert!(bytes.len() < 300_000, "{}: {} bytes", path.display(), bytes.len());
@@ -141,7 +141,7 @@ fn contents() {
         assert_eq!((&json["layer"], &json["plan"]["refused"]["code"]), (&"99".into(), &"AIL0202".into()));
         let read = Model::from_bytes(bytes.clone()).unwrap();
         assert!(
-            report::strip(&read, &report::report(&read, Some(&Options::new(99)))).unwrap().to_bytes().unwrap() == bytes
+            report::strip(&read, &report::report(&read, None, Some(&Options::new(99)))).unwrap().to_bytes().unwrap() == bytes
         );
     }
 }
@@ -152,7 +152,7 @@ fn no_traces() {
     let path = case::fixtures().join("dpt_shared_norm.dy18b.onnx");
     let model = Model::load(&path).unwrap();
     assert!(std::fs::read(&path).unwrap().windows(11).any(|w| w == b"stack_trace"));
-    let bytes = report::strip(&model, &report::report(&model, None)).unwrap().to_bytes().unwrap();
+    let bytes = report::strip(&model, &report::report(&model, None, None)).unwrap().to_bytes().unwrap();
     let text = String::from_utf8_lossy(&bytes);
     for trace in ["stack_trace", ".py\"", "site-packages", "fx_node"] {
         assert!(!text.contains(trace), "{trace}");

@@ -34,6 +34,8 @@ pub struct Analysis<'m> {
     pub interp: Interp<'m>,
     /// The chain of blocks whose tokens can be merged.
     pub trunk: Trunk,
+    /// The name it was asked for by, where the model holds several.
+    pub asked: Option<String>,
 }
 
 impl<'m> Analysis<'m> {
@@ -62,8 +64,8 @@ impl<'m> Analysis<'m> {
         let _guard = span.enter();
         let interp = Interp::run(model);
         let found = cores::find(&interp);
-        let trunk = trunk::find(&interp, found, trunk)?;
-        Ok(Self { interp, trunk })
+        let found = trunk::find(&interp, found, trunk)?;
+        Ok(Self { interp, trunk: found, asked: trunk.map(str::to_owned) })
     }
 
     /// Number of blocks.

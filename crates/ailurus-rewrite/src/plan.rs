@@ -2,7 +2,7 @@
 
 use crate::{
     layout::Layout,
-    options::{Keep, UnfoldMode},
+    options::{Keep, UnfoldAt, UnfoldMode},
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ pub struct Plan {
     pub layer: usize,
     /// Blocks of the trunk.
     pub blocks: usize,
+    /// The name that the trunk was asked for by, where the model holds several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<String>,
+    /// Where the full grid is made again.
+    #[serde(default)]
+    pub unfold_at: UnfoldAt,
     /// Tokens and clusters.
     pub tokens: TokenPlan,
     /// Clustering.

@@ -73,6 +73,8 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         format: FORMAT,
         layer,
         blocks,
+        trunk: a.asked.clone(),
+        unfold_at: options.unfold_at,
         tokens: TokenPlan {
             prefix: t.prefix,
             suffix: t.suffix,

@@ -55,6 +55,7 @@ fn settings(plan: &Plan) -> Options {
             MetricPlan::Stream => Metric::Stream,
             MetricPlan::Keys(_) => Metric::Keys,
         },
+        unfold_at: plan.unfold_at,
         // modes are compared one by one
         unfold: UnfoldMode::Residual,
         neighbors: plan.cluster.neighbors,

@@ -66,7 +66,9 @@ impl<T> Outcome<T> {
 }
 
 /// What can be said about a model, and about a cut if one is asked for.
-pub fn report(model: &Model, options: Option<&Options>) -> Report {
+///
+/// `trunk` names the encoder to take where there are several.
+pub fn report(model: &Model, trunk: Option<&str>, options: Option<&Options>) -> Report {
     let mut out = Report {
         version: env!("CARGO_PKG_VERSION"),
         analysis: Outcome::Failed { code: String::new(), message: String::new() },
@@ -75,7 +77,7 @@ pub fn report(model: &Model, options: Option<&Options>) -> Report {
     };
     let prepared = prepare(model.clone());
     let analysis = match &prepared {
-        Ok(model) => Analysis::of(model).map_err(Error::from),
+        Ok(model) => Analysis::of_trunk(model, trunk).map_err(Error::from),
         Err(error) => {
             out.analysis = Outcome::Failed { code: error.code(), message: error.to_string() };
             return out;

@@ -2,7 +2,7 @@
 
 use ailurus_onnx::ExternalData;
 use ailurus_rewrite::options::Keep;
-use ailurus_rewrite::{Emit, Layer, Metric, UnfoldMode};
+use ailurus_rewrite::{Emit, Layer, Metric, UnfoldAt, UnfoldMode};
 
 use crate::{Error, Result};
 
@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub struct Options {
     /// What the plan is made from.
     pub rewrite: ailurus_rewrite::Options,
+    /// Name of the encoder to take, where the model holds several.
+    pub trunk: Option<String>,
     /// How the operators travel.
     pub emit: Emit,
     /// What happens to external data.
@@ -37,6 +39,7 @@ impl Options {
     pub fn new(layer: impl Into<Layer>) -> Self {
         Options {
             rewrite: ailurus_rewrite::Options::new(layer),
+            trunk: None,
             emit: Emit::default(),
             external_data: ExternalData::default(),
             overwrite_input: false,
@@ -83,6 +86,20 @@ impl Options {
     #[must_use]
     pub fn unfold(mut self, unfold: UnfoldMode) -> Self {
         self.rewrite.unfold = unfold;
+        self
+    }
+
+    /// Where the full grid is made again.
+    #[must_use]
+    pub fn unfold_at(mut self, at: UnfoldAt) -> Self {
+        self.rewrite.unfold_at = at;
+        self
+    }
+
+    /// A tensor, node, input or module of the encoder to take, where the model holds several.
+    #[must_use]
+    pub fn trunk(mut self, name: impl Into<String>) -> Self {
+        self.trunk = Some(name.into());
         self
     }
 

@@ -22,12 +22,13 @@ pub fn load(path: impl AsRef<Path>) -> Result<Model> {
     read.map_err(|error| error.in_file(path))
 }
 
-/// Finds out what the graph means.
+/// Finds out what the graph means. `trunk` names a tensor, a node, an input or a module of the encoder to take, where there
+/// are several.
 ///
 /// # Errors
-/// A refusal when it holds no vision transformer that can be handled.
-pub fn analyze(model: &Model) -> Result<Analysis<'_>> {
-    Ok(Analysis::of(model)?)
+/// A refusal when it holds no vision transformer that can be handled, or several and no name.
+pub fn analyze<'m>(model: &'m Model, trunk: Option<&str>) -> Result<Analysis<'m>> {
+    Ok(Analysis::of_trunk(model, trunk)?)
 }
 
 /// Works out every change to the model.
@@ -211,7 +212,8 @@ impl<'a> Rewriter<'a> {
 
     fn plan_for(&self, model: &Model) -> Result<Plan> {
         self.begin(Stage::Analyze);
-        let analysis = analyze(model)?;
+        let trunk = self.plan.as_ref().map_or(&self.options.trunk, |plan| &plan.trunk);
+        let analysis = analyze(model, trunk.as_deref())?;
         self.begin(Stage::Plan);
         match &self.plan {
             Some(saved) => replay(&analysis, saved),

@@ -31,6 +31,7 @@ pub struct ReportSummary {
 pub fn report_file(
     input: impl AsRef<Path>,
     output: impl AsRef<Path>,
+    trunk: Option<&str>,
     options: Option<&ailurus_rewrite::Options>,
 ) -> Result<ReportSummary> {
     let (input, output) = (input.as_ref(), output.as_ref());
@@ -41,7 +42,7 @@ pub fn report_file(
     }
     let written = WriteOptions::default();
     model.check_output(output, &written)?;
-    let said = report::report(&model, options);
+    let said = report::report(&model, trunk, options);
     let stripped = report::strip(&model, &said).map_err(|e| in_input(e.into()))?;
     let bytes = stripped.write(output, &written)?.bytes;
     Ok(ReportSummary { input: input.to_owned(), output: output.to_owned(), bytes, report: said })

@@ -105,6 +105,14 @@ pub struct Tuning {
     /// update, or becomes a copy of its cluster (as published) [default: residual]
     #[arg(long, value_enum)]
     pub unfold: Option<UnfoldFlag>,
+    /// Where the full grid is made again: at the end of the encoder, or as late as possible, so that
+    /// token-wise heads and decoders that attend to the patches run on clusters, too [default: trunk]
+    #[arg(long, value_enum)]
+    pub unfold_at: Option<UnfoldAtFlag>,
+    /// Which encoder to rewrite, where there are several or one stage of many is meant: a tensor,
+    /// node, input or module that only it depends on
+    #[arg(long, value_name = "NAME")]
+    pub trunk: Option<String>,
     /// Let each cluster weigh in attention as much as its patches would (adds the logarithm of its size to the scores)
     #[arg(long)]
     pub proportional_attention: bool,
@@ -262,6 +270,14 @@ pub enum MetricFlag {
 pub enum UnfoldFlag {
     Residual,
     Copy,
+}
+
+/// Values of `--unfold-at`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum UnfoldAtFlag {
+    Trunk,
+    Latest,
 }
 
 /// Values of `--runtime`.

@@ -1,12 +1,12 @@
 //! From flags to options.
 
 use ailurus_onnx::ExternalData;
-use ailurus_rewrite::{Emit, Layer, Metric, Plan, UnfoldMode};
+use ailurus_rewrite::{Emit, Layer, Metric, Plan, UnfoldAt, UnfoldMode};
 use std::path::Path;
 
 use super::Outcome;
 use super::args::{
-    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldFlag, VerifyArgs,
+    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldAtFlag, UnfoldFlag, VerifyArgs,
 };
 use super::failure::Failure;
 use crate::inputs::{Normalization, Source};
@@ -14,7 +14,7 @@ use crate::verify::{Check, Engine};
 use crate::{Error, Options};
 
 impl Tuning {
-    /// True when no flag was given.
+    /// True when no flag says how tokens are merged. The trunk only says where.
     pub fn is_default(&self) -> bool {
         matches!(
             self,
@@ -23,6 +23,8 @@ impl Tuning {
                 tokens: None,
                 metric: None,
                 unfold: None,
+                unfold_at: None,
+                trunk: _,
                 proportional_attention: false,
                 neighbors: None,
                 window: None,
@@ -53,6 +55,13 @@ impl Tuning {
                 UnfoldFlag::Copy => UnfoldMode::Copy,
             });
         }
+        if let Some(at) = self.unfold_at {
+            options = options.unfold_at(match at {
+                UnfoldAtFlag::Trunk => UnfoldAt::Trunk,
+                UnfoldAtFlag::Latest => UnfoldAt::Latest,
+            });
+        }
+        options.trunk.clone_from(&self.trunk);
         options = options.proportional_attention(self.proportional_attention);
         let r = &mut options.rewrite;
         r.neighbors = self.neighbors.map_or(r.neighbors, |k| k as usize);
@@ -110,7 +119,7 @@ pub struct Rewrite {
 impl RewriteArgs {
     /// What was asked for.
     pub fn resolve(&self) -> Outcome<Rewrite> {
-        if self.plan.is_some() && !self.tuning.is_default() {
+        if self.plan.is_some() && (!self.tuning.is_default() || self.tuning.trunk.is_some()) {
             return Err(Failure::Usage("a plan already says how tokens are merged: give --plan alone".into()));
         }
         if self.check.is_none() && !self.run.is_default() {

@@ -33,7 +33,7 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
     }
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
-    let analysis = pipeline::analyze(&model)?;
+    let analysis = pipeline::analyze(&model, args.tuning.trunk.as_deref())?;
     let plan = match &args.layer {
         Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer.clone())?.rewrite)?),
         None => None,
@@ -185,6 +185,10 @@ fn dim(d: &DimSpec) -> String {
         DimSpec::Rows(n) => format!("{n}·rows"),
         DimSpec::Clusters(1) => "clusters".into(),
         DimSpec::Clusters(n) => format!("{n}·clusters"),
+        DimSpec::Tokens(1) => "tokens".into(),
+        DimSpec::Tokens(n) => format!("{n}·tokens"),
+        DimSpec::Patches(1) => "patches".into(),
+        DimSpec::Patches(n) => format!("{n}·patches"),
     }
 }
 

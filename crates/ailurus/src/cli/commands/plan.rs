@@ -9,7 +9,7 @@ pub fn run(args: &PlanArgs, printer: &Printer) -> Outcome {
     let options = args.tuning.options(args.layer.clone())?;
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
-    let analysis = pipeline::analyze(&model)?;
+    let analysis = pipeline::analyze(&model, args.tuning.trunk.as_deref())?;
     let plan = pipeline::plan(&analysis, &options.rewrite)?;
     printer.json(&plan)?;
     Ok(())

@@ -27,7 +27,7 @@ pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
     }
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
-    let analysis = pipeline::analyze(&model)?;
+    let analysis = pipeline::analyze(&model, args.tuning.trunk.as_deref())?;
     let plan = pipeline::plan(&analysis, &options.rewrite)?;
     let picture = inputs::read(&args.image)?;
     printer.progress("running the first blocks");
