@@ -5,9 +5,10 @@ use crate::{
     clusters::{self, Names},
     deviation::{self, Precision},
     oracle::Oracle,
-    probe,
+    probe, quantized,
     run::{self, Loader},
     structure,
+    taps::places,
 };
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
@@ -145,12 +146,23 @@ impl Subject<'_> {
             };
             let plan = self.planned(&published)?;
             self.fewer(&plan, images, false, n).with_context(|| format!("{:?}, stream, copy", published.keep))?;
-            let weighed = Options { proportional: true, ..Options::new(layer) };
-            let plan = self.planned(&weighed)?;
-            ensure!(plan.proportional.len() == plan.blocks - layer, "cluster sizes do not reach every block");
-            self.fewer(&plan, images, false, n).context("proportional attention")?;
+            self.weighed(layer, images, n)?;
         }
         Ok(None)
+    }
+
+    /// Attention in which clusters weigh as much as their members; refused just where there are no numbers to add to.
+    fn weighed(&self, layer: usize, images: &[(Inputs, Outputs)], n: &mut Numbers) -> Result<()> {
+        let stored = places(self.analysis)?.iter().skip(layer).any(|p| p.is_stored(self.analysis));
+        match self.plan(&Options { proportional: true, ..Options::new(layer) })? {
+            Err(code) => ensure!(stored && code == "AIL0208", "proportional attention is refused: {code}"),
+            Ok(plan) => {
+                ensure!(!stored, "cluster sizes are added to scores that exist in 8 bits only");
+                ensure!(plan.proportional.len() == plan.blocks - layer, "cluster sizes do not reach every block");
+                self.fewer(&plan, images, false, n).context("proportional attention")?;
+            }
+        }
+        Ok(())
     }
 
     /// A plan, or the code of the refusal.
@@ -185,16 +197,20 @@ impl Subject<'_> {
         let rewritten = ailurus_rewrite::apply(self.model, plan, Emit::Function)?;
         structure::interface(self.model, &rewritten)?;
         structure::refused_again(&rewritten)?;
+        let rewritten = quantized::spelled_out(&rewritten)?;
         let session = self.exact.load(&rewritten).context("the rewritten file")?;
         ensure!(session.inputs() == self.original.inputs(), "ONNX Runtime sees other inputs");
         let declared = |s: &dyn Session| s.outputs().iter().map(|o| (o.name.clone(), o.data_type)).collect::<Vec<_>>();
         ensure!(declared(session.as_ref()) == declared(self.original), "ONNX Runtime sees other outputs");
 
         let (names, counters) = (Names::of(&rewritten)?, structure::counters(self.analysis)?);
-        let wanted = names.all().into_iter().chain(counters.iter().map(|(v, _)| v.as_str()));
+        let wanted = names.all().chain(counters.iter().map(|(v, _)| v.as_str()));
         let open = self.exact.load(&probe::with_outputs(&rewritten, wanted)?).context("with clusters shown")?;
         let inlined = match inline {
-            true => Some(self.exact.load(&ailurus_rewrite::apply(self.model, plan, Emit::Inline)?).context("inlined")?),
+            true => {
+                let inlined = quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, Emit::Inline)?)?;
+                Some(self.exact.load(&inlined).context("inlined")?)
+            }
             false => None,
         };
         let oracle = Oracle::new(self.exact, self.analysis, plan).context("oracle")?;
@@ -216,7 +232,8 @@ impl Subject<'_> {
             n.runs += 1;
             n.ties += usize::from(differ > 0.0);
 
-            let wanted = oracle.outputs(inputs, &before, &made)?;
+            let stored = names.start.as_deref().map(|name| run::output(&shown, name)).transpose()?;
+            let wanted = oracle.outputs(inputs, &before, &made, stored)?;
             let error = deviation::outputs(&wanted, &got)?;
             ensure!(error <= self.precision.at_fewer(), "off the oracle by {error:.1e} with {batch} images");
             n.fewer = n.fewer.max(error);

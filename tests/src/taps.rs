@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 /// The normalisation of a core, or the core itself when it is one operator.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// A `Softmax` over keys.
+    /// A softmax over keys, of numbers or of what stands for them in 8 bits.
     Softmax {
         /// its node
         node: NodeId,
@@ -34,13 +34,21 @@ impl Place {
         let scores = g.node(core.scores).output(0).context("scores")?;
         let context = g.node(core.context).inputs.iter().flatten().copied();
         let between = descendants(g, [scores]).and(&ancestors(g, context));
-        let mut found = g.nodes().filter(|(id, n)| between.contains(*id) && n.op_type == "Softmax");
+        let softmax = |op: &str| matches!(op, "Softmax" | "QLinearSoftmax");
+        let mut found = g.nodes().filter(|(id, n)| between.contains(*id) && softmax(&n.op_type));
         let Some((node, softmax)) = found.next() else { bail!("no Softmax between scores and context") };
         let scores = softmax.input(0).context("Softmax without input")?;
         let rank = a.interp.get(scores).and_then(|x| x.rank()).context("scores of unknown rank")? as i64;
-        let axis = softmax.int("axis", if a.interp.model.opset() < 13 { 1 } else { -1 });
+        let old = softmax.op_type == "Softmax" && a.interp.model.opset() < 13;
+        let axis = softmax.int("axis", if old { 1 } else { -1 });
         let from_back = if axis < 0 { -axis } else { rank - axis };
         Ok(Self::Softmax { node, scores, from_back: from_back as usize })
+    }
+
+    /// True where scores exist in 8 bits only, so that nothing can be added to them.
+    pub fn is_stored(&self, a: &Analysis) -> bool {
+        let (Self::Softmax { node, .. } | Self::Fused(node)) = *self;
+        matches!(a.interp.model.graph.node(node).op_type.as_str(), "QLinearSoftmax" | "QAttention")
     }
 
     /// A value that has an axis of as many elements as the core has tokens, and that axis counted from the back.

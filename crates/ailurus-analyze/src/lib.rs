@@ -8,11 +8,13 @@
 pub mod abs;
 pub mod axis;
 pub mod constants;
+pub mod contraction;
 pub mod cores;
 pub mod expr;
 pub mod flops;
 pub mod interp;
 pub mod keys;
+pub mod quantization;
 pub mod refusal;
 pub mod report;
 pub mod transfer;

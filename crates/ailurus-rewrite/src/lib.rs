@@ -13,6 +13,7 @@ pub mod plan;
 mod planner;
 pub mod prepare;
 mod proportional;
+mod quantize;
 mod simulate;
 
 pub use apply::apply;

@@ -5,8 +5,14 @@ use crate::{
     plan::{ProportionalEdit, ScoreForm},
     simulate::Simulation,
 };
-use ailurus_analyze::{Analysis, Code, Refusal, axis::Axis, cores::Core, interp::wrap};
-use ailurus_onnx::{DataType, NodeId};
+use ailurus_analyze::{
+    Analysis, Code, Refusal,
+    axis::Axis,
+    cores::Core,
+    transfer::{is_softmax, softmax_axis},
+    walk::{ancestors, descendants},
+};
+use ailurus_onnx::{DataType, Node, NodeId};
 
 /// One edit per attention behind the cut.
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
@@ -26,25 +32,39 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
         let boolean = fused.input(input).and_then(|v| a.interp.get(v)).is_some_and(|m| m.dtype == DataType::Bool);
         return Ok(ProportionalEdit { node: name(core.scores), input, form: ScoreForm::Mask { boolean } });
     }
-    found(a, core, sim).map(|(id, form)| ProportionalEdit { node: name(id), input: 0, form }).ok_or_else(|| {
-        Refusal::new(
-            Code::AIL0208,
-            "the softmax of this attention was not found, so cluster sizes cannot be added to its scores",
-            "leave out --proportional-attention",
-        )
-        .at(g, core.scores)
-    })
+    let refuse =
+        |node: NodeId, why: String| Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node);
+    if let ("com.microsoft", "QAttention") = (fused.domain.as_str(), fused.op_type.as_str()) {
+        let why = "this fused 8-bit attention takes no numbers to add to its scores, so cluster sizes cannot be";
+        return Err(refuse(core.scores, why.to_owned()));
+    }
+    let Some((id, node)) = softmax(a, core) else {
+        let why = "the softmax of this attention was not found, so cluster sizes cannot be added to its scores";
+        return Err(refuse(core.scores, why.to_owned()));
+    };
+    if node.op_type == "QLinearSoftmax" {
+        let why = "the scores of this attention exist in 8 bits only, so cluster sizes cannot be added to them";
+        return Err(refuse(id, why.to_owned()));
+    }
+    let form = form(a, node, sim)
+        .ok_or_else(|| refuse(id, "the scores are in a layout to which cluster sizes cannot be added".to_owned()))?;
+    Ok(ProportionalEdit { node: name(id), input: 0, form })
 }
 
-/// The softmax between scores and context, and how its input is laid out.
-fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreForm)> {
+/// The softmax between scores and context.
+fn softmax<'a>(a: &Analysis<'a>, core: &Core) -> Option<(NodeId, &'a Node)> {
     let g = &a.interp.model.graph;
+    let behind = descendants(g, g.node(core.scores).outputs.iter().flatten().copied());
+    let between = behind.and(&ancestors(g, g.node(core.context).inputs.iter().flatten().copied()));
+    g.nodes().find(|(id, n)| is_softmax(n) && between.contains(*id))
+}
+
+/// How its input is laid out.
+fn form(a: &Analysis, node: &Node, sim: &Simulation) -> Option<ScoreForm> {
     let atoms = &sim.interp_atoms;
-    let behind = ailurus_analyze::walk::descendants(g, g.node(core.scores).outputs.iter().flatten().copied());
-    let (id, node) = g.nodes().find(|(id, n)| n.op_type == "Softmax" && behind.contains(*id))?;
     let scores = sim.values.get(&node.input(0)?)?;
     let (axes, rank) = (scores.axes(), scores.rank()?);
-    let keys = wrap(node.int("axis", -1), rank)?;
+    let keys = softmax_axis(node, a.interp.model.opset(), rank)?;
     let stream = a.interp.get(a.trunk.streams[0])?.axes();
     let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
         Layout::BatchTokenChannel => stream[0].clone(),
@@ -60,5 +80,5 @@ fn found(a: &Analysis, core: &Core, sim: &Simulation) -> Option<(NodeId, ScoreFo
         }
         _ => return None,
     };
-    (keys > 0).then_some((id, ScoreForm::Scores { rank, keys, heads }))
+    (keys > 0).then_some(ScoreForm::Scores { rank, keys, heads })
 }

@@ -3,12 +3,13 @@
 use super::{
     Targets,
     build::{Build, StreamShape, floats},
+    quantize,
 };
 use crate::{
     error::Error,
-    plan::{KeysPlan, MetricPlan, Plan},
+    plan::{KeysPlan, MetricPlan, Plan, Scales},
 };
-use ailurus_analyze::constants;
+use ailurus_analyze::constants::{Scaled, Stored};
 use ailurus_onnx::{DataType, NodeSpec, Tensor, ValueId};
 use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ pub fn value(b: &mut Build, plan: &Plan, targets: &Targets, base: ValueId) -> Re
 fn head_mean_keys(b: &mut Build, plan: &Plan, targets: &Targets, keys: &KeysPlan) -> Result<ValueId, Error> {
     let full = StreamShape::full(plan);
     let input = clone_path(b, targets.cut, keys)?;
+    let input = quantize::numbers(b, "keys/numbers", input, keys.quantization.as_ref(), full.laid_out(keys.layout))?;
     let input = b.canonical("keys/input", input, keys.layout, &full)?;
     let (weight, bias) = fold(b, keys, full.dtype)?;
     let width = Some(keys.columns.head_dim as i64);
@@ -72,18 +74,25 @@ fn clone_path(b: &mut Build, cut: ValueId, keys: &KeysPlan) -> Result<ValueId, E
 /// Averages the key columns over heads: `[C, d]` and `[d]`. The norm in front stays in the graph, affine part included.
 fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Option<Tensor>), Error> {
     let model = b.edit.model();
-    let constant = |name: &str| {
-        let v = b.value(name)?;
+    let constant = |name: &str, scales: &Option<Scales>| {
+        let scaled = match scales {
+            None => None,
+            Some(s) => Some(Scaled {
+                scale: b.value(&s.scale)?,
+                zero_point: s.zero_point.as_deref().map(|z| b.value(z)).transpose()?,
+                axis: s.axis,
+            }),
+        };
         let foreign = || Error::Foreign { what: "the constant", name: name.to_owned() };
-        constants::floats(model, v).ok_or_else(foreign)
+        Stored { value: b.value(name)?, scaled }.floats(model).ok_or_else(foreign)
     };
-    let weight = constant(&keys.weight)?;
+    let weight = constant(&keys.weight, &keys.weight_scales)?;
     let [first, second] = weight.dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
     let (channels, columns) = if keys.transposed { (second, first) } else { (first, second) };
     let bias = match &keys.bias {
         None => None,
         Some(name) => {
-            let bias = constant(name)?.data;
+            let bias = constant(name, &keys.bias_scales)?.data;
             Some(if bias.len() == 1 { vec![bias[0]; columns] } else { bias })
         }
     };

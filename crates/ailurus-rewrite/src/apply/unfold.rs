@@ -4,6 +4,7 @@ use super::{
     Clusters, Targets,
     build::{Build, StreamShape},
     cluster::attributes,
+    quantize,
 };
 use crate::{
     DOMAIN,
@@ -46,7 +47,9 @@ fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value
     let channels = edit.channels.or(abs.channels);
     let full = StreamShape { channels, ..abs };
     let merged = StreamShape { channels, ..StreamShape::merged(plan) };
-    let z = b.canonical("reduced", value, edit.layout, &merged)?;
+    let quantization = edit.quantization.as_ref();
+    let z = quantize::numbers(b, "reduced_numbers", value, quantization, merged.laid_out(edit.layout))?;
+    let z = b.canonical("reduced", z, edit.layout, &merged)?;
     let name = b.name("unfolded");
     let (op, inputs, list) = match edit.mode {
         UnfoldMode::Residual => (
@@ -60,5 +63,6 @@ fn one(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &UnfoldEdit, value
     };
     let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(full.ty()));
     let y = b.edit.add(attributes(spec, list))?;
-    b.restored("unfolded_stream", y, edit.layout, &full)
+    let y = b.restored("unfolded_stream", y, edit.layout, &full)?;
+    quantize::stored(b, "unfolded_stored", y, quantization, full.laid_out(edit.layout))
 }

@@ -4,10 +4,11 @@ use super::Simulator;
 use crate::{
     layout::Layout,
     options::UnfoldMode,
-    plan::{Reroute, UnfoldEdit},
+    plan::{Quantization, Reroute, UnfoldEdit},
+    quantize,
 };
 use ailurus_analyze::{Code, Refusal, abs::Abs};
-use ailurus_onnx::{NodeId, Use, ValueId};
+use ailurus_onnx::{DataType, NodeId, Use, ValueId};
 
 impl Simulator<'_, '_> {
     /// Users of region values that are not in the region.
@@ -46,10 +47,30 @@ impl Simulator<'_, '_> {
                 let on_stream = streams.contains(&v) && !self.a.trunk.post_norm;
                 let mode = if on_stream { unfold } else { UnfoldMode::Copy };
                 let channels = old.last().and_then(|c| self.interp.atoms.known(c));
-                self.out.unfolds.push(UnfoldEdit { value: self.g.name_of(v).to_owned(), layout, channels, mode });
+                let (value, quantization) = (self.g.name_of(v).to_owned(), self.quantization(id, v, &abs)?);
+                self.out.unfolds.push(UnfoldEdit { value, layout, channels, quantization, mode });
             }
         }
         Ok(())
+    }
+
+    /// How a value that leaves is stored: what is unfolded are its numbers.
+    fn quantization(&self, id: NodeId, v: ValueId, abs: &Abs) -> Result<Option<Quantization>, Refusal> {
+        match abs.dtype {
+            DataType::F32 | DataType::F16 | DataType::Undefined => Ok(None),
+            _ => match quantize::of(&self.a.interp, v) {
+                Some((q, _)) => Ok(Some(q)),
+                None => Err(self.refuse(
+                    Code::AIL0209,
+                    id,
+                    format!(
+                        "`{}` leaves the encoder as {:?} without a constant scale, so it cannot be unfolded",
+                        self.g.name_of(v),
+                        abs.dtype
+                    ),
+                )),
+            },
+        }
     }
 
     /// Numbers computed from shapes inside the region and used behind it must stay what they were.

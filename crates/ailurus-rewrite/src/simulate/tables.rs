@@ -15,6 +15,10 @@ impl Simulator<'_, '_> {
         if transfer::is_elementwise(&node.domain, &node.op_type) {
             return Some(out.to_vec());
         }
+        // Scores and what is added to them, before they are normalised.
+        if (node.domain.as_str(), node.op_type.as_str()) == ("com.microsoft", "BiasSoftmax") {
+            return (slot == 1).then(|| out.to_vec());
+        }
         let mask = match (node.domain.as_str(), node.op_type.as_str()) {
             ("", "Attention") => 3,
             ("com.microsoft", "Attention" | "MultiHeadAttention") => 5,
