@@ -1,18 +1,42 @@
 //! Which inputs of a matrix product are its factors, whatever the operator is called and whatever else it reads.
 
+use crate::axis::Axis;
 use ailurus_onnx::Node;
 
 /// The factors of a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Input that is the left factor, `[.., m, k]`.
+    /// Input that is the left factor, `[.., m, k]` when in order.
     pub left: usize,
-    /// Input that is the right factor, `[.., k, n]`.
+    /// Input that is the right factor, `[.., k, n]` when in order.
     pub right: usize,
-    /// The last two axes of the left factor are swapped.
-    pub trans_left: bool,
-    /// The last two axes of the right factor are swapped.
-    pub trans_right: bool,
+    /// Order of the left factor's axes.
+    pub left_order: Order,
+    /// Order of the right factor's axes.
+    pub right_order: Order,
+}
+
+/// How a factor's axes stand in its tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// The last two are swapped.
+    pub swapped: bool,
+    /// The first but last comes first, in front of the stack's axes.
+    pub first: bool,
+}
+
+impl Order {
+    /// The axes in the order of a plain matrix product.
+    pub fn arrange(self, mut axes: Vec<Axis>) -> Vec<Axis> {
+        let n = axes.len();
+        if self.first && n > 2 {
+            axes[..n - 1].rotate_left(1);
+        }
+        if self.swapped && n > 1 {
+            axes.swap(n - 1, n - 2);
+        }
+        axes
+    }
 }
 
 /// The factors, when the operator is a product of two matrices (or stacks of them) that are stored as such.
@@ -35,8 +59,10 @@ pub fn of(node: &Node) -> Option<Product> {
         ) => (0, 1),
         _ => return None,
     };
-    let swapped = |name: &str| node.int(name, 0) != 0;
-    Some(Product { left, right, trans_left: swapped("transA"), trans_right: swapped("transB") })
+    let order =
+        |swapped: &str, first: &str| Order { swapped: node.int(swapped, 0) != 0, first: node.int(first, 0) != 0 };
+    let (left_order, right_order) = (order("transA", "transBatchA"), order("transB", "transBatchB"));
+    Some(Product { left, right, left_order, right_order })
 }
 
 /// The two inputs that a contraction of two tensors multiplies: a matrix product, or an `Einsum` of two terms.

@@ -92,9 +92,8 @@ fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
         return Some((alone(l, r, x)?, alone(r, l, y)?));
     }
     let product = contraction::of(node)?;
-    let row = x.len().checked_sub(if product.trans_left { 1 } else { 2 })?;
-    let column = y.len().checked_sub(if product.trans_right { 2 } else { 1 })?;
-    Some((x.get(row)?.clone(), y.get(column)?.clone()))
+    let (x, y) = (product.left_order.arrange(x.to_vec()), product.right_order.arrange(y.to_vec()));
+    Some((x.get(x.len().checked_sub(2)?)?.clone(), y.last()?.clone()))
 }
 
 fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
@@ -147,7 +146,8 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<(NodeId,
                     // Probabilities must sum to one over what the context sums over; anything else grows with the tokens.
                     let rank = interp.get(v)?.rank()?;
                     let summed = if slot == left { rank.checked_sub(1) } else { rank.checked_sub(2) };
-                    let plain = contraction::of(node).is_some_and(|p| !p.trans_left && !p.trans_right);
+                    let plain = |p: contraction::Product| (p.left_order, p.right_order) == Default::default();
+                    let plain = contraction::of(node).is_some_and(plain);
                     if plain && !moved && normalized.is_some_and(|n| Some(n) != summed) {
                         return None;
                     }

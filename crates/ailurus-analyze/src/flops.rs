@@ -15,9 +15,8 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
     let product = |axes: &[Axis]| axes.iter().map(size).product::<f64>();
     let count = || -> Option<f64> {
         if let Some(p) = contraction::of(node) {
-            let a = input(p.left)?;
-            let inner = if p.trans_left { a.axes().get(a.rank()?.checked_sub(2)?)? } else { a.axes().last()? };
-            return Some(2.0 * product(output()?.axes()) * size(inner));
+            let left = p.left_order.arrange(input(p.left)?.axes?);
+            return Some(2.0 * product(output()?.axes()) * size(left.last()?));
         }
         match (node.domain.as_str(), node.op_type.as_str()) {
             ("", "Einsum") => {

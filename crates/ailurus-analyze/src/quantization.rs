@@ -47,6 +47,16 @@ pub fn source(g: &Graph, v: ValueId) -> Option<ValueId> {
     if quantizes && slot == 0 { node.input(0) } else { None }
 }
 
+/// A value and what it is a quantised or dequantised form of: all stand for the same tensor.
+pub fn forms(g: &Graph, v: ValueId) -> impl Iterator<Item = ValueId> {
+    std::iter::successors(Some(v), move |&v| {
+        let (n, slot) = g.producer(v)?;
+        let node = g.node(n);
+        let same = slot == 0 && matches!(node.op_type.as_str(), "QuantizeLinear" | "DequantizeLinear");
+        if same { node.input(0) } else { None }
+    })
+}
+
 /// Inputs with scale and zero point of an operator's result.
 fn result_slots(node: &Node) -> Option<(usize, usize)> {
     match (node.domain.as_str(), node.op_type.as_str()) {

@@ -29,13 +29,13 @@ impl Projection {
 pub(super) fn of(a: &Analysis, id: NodeId) -> Option<Projection> {
     let node = a.interp.model.graph.node(id);
     let p = contraction::of(node)?;
-    if p.trans_left || node.attributes.contains_key("activation") {
+    if p.left_order.swapped || p.right_order.first || node.attributes.contains_key("activation") {
         return None;
     }
     let scaled = |scale: usize, zero: usize, axis: i64| {
         Some(Scaled { scale: node.input(scale)?, zero_point: node.input(zero), axis })
     };
-    let columns = i64::from(!p.trans_right);
+    let columns = i64::from(!p.right_order.swapped);
     let scaled = match node.op_type.as_str() {
         "QLinearMatMul" | "QGemm" => Some(scaled(4, 5, columns)?),
         "MatMulIntegerToFloat" => Some(scaled(3, 5, columns)?),
@@ -47,7 +47,7 @@ pub(super) fn of(a: &Analysis, id: NodeId) -> Option<Projection> {
     let weight = Stored { value: node.input(p.right)?, scaled };
     weight.shape(a.interp.model)?;
     let (input, quantization) = numbers(a, node.input(p.left)?)?;
-    Some(Projection { input, quantization, weight, transposed: p.trans_right, bias: bias(a, node) })
+    Some(Projection { input, quantization, weight, transposed: p.right_order.swapped, bias: bias(a, node) })
 }
 
 /// Reads the weights that a fused attention holds.

@@ -4,7 +4,7 @@ use super::elementwise::unify;
 use crate::{
     abs::Abs,
     axis::Axis,
-    contraction,
+    contraction::{self, Order},
     interp::{Ctx, How},
 };
 use ailurus_onnx::DataType;
@@ -45,14 +45,12 @@ fn product(ctx: &mut Ctx, a: Abs, b: Abs, slots: (usize, usize)) -> Option<Abs> 
 /// Every matrix product that has both factors as inputs.
 pub fn matmul(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let p = contraction::of(ctx.node)?;
-    let swaps_batch = ctx.node.int("transBatchA", 0) == 1 || ctx.node.int("transBatchB", 0) == 1;
-    let normalises = ctx.node.str("activation").is_some_and(|a| a.to_ascii_lowercase().contains("max"));
-    if swaps_batch || normalises {
+    if ctx.node.str("activation").is_some_and(|a| a.to_ascii_lowercase().contains("max")) {
         return None;
     }
-    let swapped = |a: Abs, swap: bool| if swap { swap_last(a) } else { a };
-    let a = swapped(ctx.input(p.left)?.clone(), p.trans_left);
-    let b = swapped(ctx.input(p.right)?.clone(), p.trans_right);
+    let arranged = |a: Abs, order: Order| Abs { axes: a.axes.map(|x| order.arrange(x)), ..a };
+    let a = arranged(ctx.input(p.left)?.clone(), p.left_order);
+    let b = arranged(ctx.input(p.right)?.clone(), p.right_order);
     let mut out = product(ctx, a, b, (p.left, p.right))?;
     out.dtype = result_type(ctx, out.dtype);
     Some(vec![out])
@@ -69,16 +67,6 @@ fn result_type(ctx: &Ctx, left: DataType) -> DataType {
         "GemmFloat8" => i32::try_from(ctx.node.int("dtype", 1)).map_or(DataType::Undefined, DataType::from_onnx),
         _ => left,
     }
-}
-
-fn swap_last(mut a: Abs) -> Abs {
-    if let Some(axes) = &mut a.axes
-        && axes.len() >= 2
-    {
-        let n = axes.len();
-        axes.swap(n - 1, n - 2);
-    }
-    a
 }
 
 pub fn einsum(ctx: &mut Ctx) -> Option<Vec<Abs>> {

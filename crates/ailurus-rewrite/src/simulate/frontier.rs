@@ -7,7 +7,7 @@ use crate::{
     plan::{Quantization, Reroute, UnfoldEdit},
     quantize,
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs};
+use ailurus_analyze::{Code, Refusal, abs::Abs, quantization};
 use ailurus_onnx::{DataType, NodeId, Use, ValueId};
 
 impl Simulator<'_, '_> {
@@ -44,7 +44,8 @@ impl Simulator<'_, '_> {
                         format!("`{}` leaves the encoder in a layout that cannot be unfolded", self.g.name_of(v)),
                     )
                 })?;
-                let on_stream = streams.contains(&v) && !self.a.trunk.post_norm;
+                let is_stream = quantization::forms(self.g, v).any(|form| streams.contains(&form));
+                let on_stream = is_stream && !self.a.trunk.post_norm;
                 let mode = if on_stream { unfold } else { UnfoldMode::Copy };
                 let channels = old.last().and_then(|c| self.interp.atoms.known(c));
                 let (value, quantization) = (self.g.name_of(v).to_owned(), self.quantization(id, v, &abs)?);
