@@ -128,8 +128,15 @@ fn scaled_shape(model: &Model, value: ValueId, s: &Scaled) -> Option<Vec<usize>>
     // Nothing of a tensor whose sizes cannot be multiplied may reach the arithmetic on places.
     let stored = g.constant(value).filter(|t| is_integer(t.dtype) && !t.is_empty())?;
     let dims = dims(&stored)?;
-    for v in [Some(s.scale), s.zero_point].into_iter().flatten() {
-        let parameters = g.constant(v).filter(|t| !t.is_empty())?;
+    let scale = g.constant(s.scale).filter(|t| t.dtype.is_float())?;
+    let zero = match s.zero_point {
+        Some(z) => Some(g.constant(z).filter(|t| is_integer(t.dtype))?),
+        None => None,
+    };
+    for parameters in [Some(scale), zero].into_iter().flatten() {
+        if parameters.is_empty() {
+            return None;
+        }
         Places::of(&dims, &self::dims(&parameters)?, s.axis)?;
     }
     Some(dims)
@@ -151,7 +158,7 @@ fn dequantized(model: &Model, value: ValueId, s: &Scaled) -> Option<Constant> {
     let data = model.i64s(&stored).ok()?;
     let data = data.iter().enumerate().map(|(i, &q)| {
         let (zero, scale) = (zero.1.get(zero.0.at(i))?, scale.1.get(scale.0.at(i))?);
-        Some((q - zero) as f32 * scale)
+        Some(q.saturating_sub(*zero) as f32 * scale)
     });
     Some(Constant { data: data.collect::<Option<_>>()?, dims })
 }

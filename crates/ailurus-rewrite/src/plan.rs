@@ -145,6 +145,7 @@ pub struct GridSource {
 /// What distances are measured on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one in a plan")]
 pub enum MetricPlan {
     /// The stream.
     Stream,

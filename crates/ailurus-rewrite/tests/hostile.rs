@@ -48,6 +48,12 @@ const OPERATORS: &[&str] = &[
     "Flatten",
     "Identity",
     "Mod",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "QLinearMatMul",
+    "QLinearConv",
+    "MatMulInteger",
     "Div",
 ];
 
