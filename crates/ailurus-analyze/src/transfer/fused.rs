@@ -28,6 +28,27 @@ pub fn conv(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     spatial::conv_of(ctx, 1, last)
 }
 
+/// `RotaryEmbedding` of both domains: turns pairs of channels by angles that belong to each token's position. Positions come
+/// in a table with a row per token; otherwise they are the numbers of the tokens, which merging changes.
+pub fn rotary(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    let x = ctx.input(0)?.clone();
+    let axes = x.axes.clone()?;
+    let token = match axes.len() {
+        3 => 1,
+        4 => 2,
+        _ => return None,
+    };
+    let rank = |slot: usize| ctx.input(slot).and_then(Abs::rank);
+    let listed = match ctx.node.domain.as_str() {
+        "com.microsoft" => rank(1)? == 2,
+        _ => ctx.input(3).is_some() || rank(1)? == 3,
+    };
+    if !listed {
+        ctx.effect(0, &axes[token], How::Mix);
+    }
+    Some(vec![Abs { elements: None, ..x }])
+}
+
 /// Normalises groups of channels over all positions; the skip form gives the sum that was normalised, too.
 pub fn group_norm(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let x = ctx.input(0)?.clone();

@@ -79,6 +79,7 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "SpaceToDepth" => spatial::space_to_depth(ctx),
 
         "Attention" => attention::standard(ctx),
+        "RotaryEmbedding" => fused::rotary(ctx),
         "QuantizeLinear" | "DequantizeLinear" => quantized::linear(ctx),
         "DynamicQuantizeLinear" => quantized::dynamic(ctx),
         op if is_elementwise("", op) => elementwise::elementwise(ctx),
@@ -95,6 +96,7 @@ fn microsoft(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "FusedMatMul" | "TransposeMatMul" | "FusedMatMulActivation" | "FusedGemm" | "GemmFastGelu" | "GemmFloat8" => {
             contract::matmul(ctx)
         }
+        "RotaryEmbedding" => fused::rotary(ctx),
         "MatMulNBits" | "MatMulBnb4" => fused::packed_matmul(ctx),
         "FusedConv" | "NhwcFusedConv" => fused::conv(ctx),
         "GroupNorm" | "SkipGroupNorm" => fused::group_norm(ctx),

@@ -39,7 +39,9 @@ impl Bench {
 }
 
 /// Name, graph, axes, element type, effects.
-const QUANTISED: &[(&str, fn(&mut Bench) -> ValueId, &str, DataType, &[How])] = &[
+type Case = (&'static str, fn(&mut Bench) -> ValueId, &'static str, DataType, &'static [How]);
+
+const CASES: &[Case] = &[
     ("quantised", |b| b.eight(b.sequence)[0], "batch, 1 | 12·12, 48", DataType::U8, &[]),
     (
         "dequantised with one scale",
@@ -370,6 +372,28 @@ const QUANTISED: &[(&str, fn(&mut Bench) -> ValueId, &str, DataType, &[How])] = 
         &[How::Normalize],
     ),
     (
+        "rotation by listed positions",
+        |b| {
+            let (at, cos) = (b.ints(&[1, 145]), b.floats("cos", &[145, 24]));
+            let shape = b.ints(&[1, 2]);
+            let at = b.add("Reshape", &[at, shape], &[]);
+            b.fused("RotaryEmbedding", &[b.sequence, at, cos, cos], &[])
+        },
+        "batch, 1 | 12·12, 48",
+        DataType::F32,
+        &[],
+    ),
+    (
+        "rotation by the tokens' own numbers",
+        |b| {
+            let (at, cos) = (b.ints(&[0]), b.floats("cos", &[145, 24]));
+            b.fused("RotaryEmbedding", &[b.sequence, at, cos, cos], &[])
+        },
+        "batch, 1 | 12·12, 48",
+        DataType::F32,
+        &[How::Mix],
+    ),
+    (
         "groups of channels, last",
         |b| {
             let last = b.add("Transpose", &[b.map], &[("perm", Attribute::Ints(vec![0, 2, 3, 1]))]);
@@ -394,7 +418,7 @@ const QUANTISED: &[(&str, fn(&mut Bench) -> ValueId, &str, DataType, &[How])] = 
 
 #[test]
 fn quantised_operators_mean_what_the_table_says() {
-    for (name, build, axes, dtype, effects) in QUANTISED {
+    for (name, build, axes, dtype, effects) in CASES {
         let mut b = Bench::new();
         let v = build(&mut b);
         let (text, is, how) = b.look_closely(v);
