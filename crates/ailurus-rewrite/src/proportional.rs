@@ -12,14 +12,14 @@ use ailurus_analyze::{
     transfer::{is_softmax, softmax_axis},
     walk::{ancestors, descendants},
 };
-use ailurus_onnx::{DataType, Node, NodeId};
+use ailurus_onnx::{DataType, Node, NodeId, ValueId};
 
 /// One edit per attention behind the cut.
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
-    a.trunk.cores[layer..].iter().map(|core| edit(a, core, sim)).collect()
+    a.trunk.cores[layer..].iter().map(|core| edit(a, core, a.trunk.streams[layer], sim)).collect()
 }
 
-fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit, Refusal> {
+fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<ProportionalEdit, Refusal> {
     let g = &a.interp.model.graph;
     let name = |id: NodeId| g.node(id).output(0).map(|v| g.name_of(v).to_owned()).unwrap_or_default();
     let fused = g.node(core.scores);
@@ -46,7 +46,7 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<ProportionalEdit,
         let why = "the scores of this attention exist in 8 bits only, so cluster sizes cannot be added to them";
         return Err(refuse(id, why.to_owned()));
     }
-    let form = form(a, node, sim)
+    let form = form(a, node, cut, sim)
         .ok_or_else(|| refuse(id, "the scores are in a layout to which cluster sizes cannot be added".to_owned()))?;
     Ok(ProportionalEdit { node: name(id), input: 0, form })
 }
@@ -60,12 +60,12 @@ fn softmax<'a>(a: &Analysis<'a>, core: &Core) -> Option<(NodeId, &'a Node)> {
 }
 
 /// How its input is laid out.
-fn form(a: &Analysis, node: &Node, sim: &Simulation) -> Option<ScoreForm> {
+fn form(a: &Analysis, node: &Node, cut: ValueId, sim: &Simulation) -> Option<ScoreForm> {
     let atoms = &sim.interp_atoms;
     let scores = sim.values.get(&node.input(0)?)?;
     let (axes, rank) = (scores.axes(), scores.rank()?);
     let keys = softmax_axis(node, a.interp.model.opset(), rank)?;
-    let stream = a.interp.get(a.trunk.streams[0])?.axes();
+    let stream = a.interp.get(cut)?.axes();
     let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
         Layout::BatchTokenChannel => stream[0].clone(),
         Layout::TokenBatchChannel => stream[1].clone(),

@@ -58,6 +58,14 @@ fn an_8_bit_stream_is_merged_as_numbers_and_stored_again() {
     let [scale, zero] = [1, 2].map(|i| g.name_of(writes.input(i).unwrap()).to_owned());
     assert_eq!((scale, Some(zero)), (q.scale, q.zero_point));
     assert_eq!(g.value(writes.output(0).unwrap()).ty.as_ref().unwrap().dtype, DataType::U8);
+
+    // What the update of a cluster counts from is what its blocks start with: the rounded mean.
+    let unfold = g.nodes().find(|(_, n)| n.op_type == "AilurusUnfoldResidual").expect("an unfold").1;
+    let start = g.node(g.producer(unfold.input(1).unwrap()).unwrap().0);
+    assert_eq!((start.op_type.as_str(), start.input(0)), ("DequantizeLinear", writes.output(0)));
+    let whole = g.node(g.consumers(unfold.output(0).unwrap())[0]);
+    assert_eq!(whole.op_type, "QuantizeLinear");
+    assert_eq!(whole.input(1).map(|v| g.name_of(v)), plan.unfolds[0].quantization.as_ref().map(|q| q.scale.as_str()));
 }
 
 #[test]

@@ -46,11 +46,11 @@ pub fn linear(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 
 /// Per-tensor quantisation with a scale taken over the whole tensor while the model runs.
 pub fn dynamic(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let axes = ctx.axes(0)?;
+    let x = ctx.input(0)?.clone();
     Some(vec![
-        Abs::new(axes, DataType::U8, true),
-        Abs::new(Vec::new(), DataType::F32, true),
-        Abs::new(Vec::new(), DataType::U8, true),
+        Abs::new(x.axes?, DataType::U8, x.activation),
+        Abs::new(Vec::new(), DataType::F32, x.activation),
+        Abs::new(Vec::new(), DataType::U8, x.activation),
     ])
 }
 
