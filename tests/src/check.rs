@@ -226,7 +226,7 @@ impl Subject<'_> {
             let metric = run::output(&shown, &names.metric)?;
             let own = before.metric.write(ailurus_rewrite::layout::Layout::BatchTokenChannel, metric.data_type())?;
             let error = deviation::tensor("metric", &own, metric)?;
-            ensure!(error <= self.precision.at_fewer(), "the metric is off by {error:.1e}");
+            ensure!(error <= self.precision.at_metric(), "the metric is off by {error:.1e}");
             let differ = clusters::disagreement(&oracle.clusters(&before)?, &made, batch);
             ensure!(differ <= self.precision.ties(), "{:.1} % of the tokens are in another cluster", differ * 100.0);
             n.runs += 1;

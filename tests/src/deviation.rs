@@ -72,6 +72,14 @@ impl Precision {
         }
     }
 
+    /// The largest deviation of what distances are measured on: it is computed in floats, also where the blocks are not.
+    pub fn at_metric(self) -> f64 {
+        match self {
+            Self::Eight => 1e-4,
+            other => other.at_fewer(),
+        }
+    }
+
     /// The largest share of patches that may fall into another cluster because two distances are nearly equal.
     pub fn ties(self) -> f64 {
         match self {
