@@ -38,6 +38,11 @@ fn rounded(value: impl serde::Serialize) -> Value {
     value
 }
 
+/// A model as it is analysed.
+fn load(path: &Path) -> Model {
+    ailurus_rewrite::prepare(Model::load(path).expect("a model")).expect("fixtures can be prepared")
+}
+
 /// Half of the tokens after the middle block.
 fn plan(analysis: &Analysis) -> Plan {
     ailurus_rewrite::plan(analysis, &Options::new(analysis.blocks() / 2)).expect("fixtures can be planned")
@@ -46,7 +51,7 @@ fn plan(analysis: &Analysis) -> Plan {
 #[test]
 fn reports() {
     for path in models() {
-        let model = Model::load(&path).expect("a model");
+        let model = load(&path);
         let analysis = Analysis::of(&model).expect("fixtures can be analysed");
         insta::assert_json_snapshot!(format!("report-{}", name(&path)), rounded(analysis.report()));
     }
@@ -55,7 +60,7 @@ fn reports() {
 #[test]
 fn plans() {
     for path in models() {
-        let model = Model::load(&path).expect("a model");
+        let model = load(&path);
         let analysis = Analysis::of(&model).expect("fixtures can be analysed");
         insta::assert_json_snapshot!(format!("plan-{}", name(&path)), rounded(plan(&analysis)));
     }
@@ -64,7 +69,7 @@ fn plans() {
 #[test]
 fn rewritten() {
     let path = case::fixtures().join("timm_vit_seg.ts13-f0.onnx");
-    let model = Model::load(&path).expect("a model");
+    let model = load(&path);
     let analysis = Analysis::of(&model).expect("fixtures can be analysed");
     let rewritten =
         ailurus_rewrite::apply(&model, &plan(&analysis), Emit::Function).expect("fixtures can be rewritten");

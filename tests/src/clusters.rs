@@ -1,7 +1,7 @@
 //! The clusters a rewritten model made, and how they compare with those of the definition.
 
 use crate::run::output;
-use ailurus_onnx::Model;
+use ailurus_onnx::{Graph, Model, NodeId};
 use ailurus_ops::Clusters;
 use ailurus_rewrite::{DOMAIN, Plan};
 use ailurus_runtime::{Outputs, Tensor};
@@ -18,6 +18,8 @@ pub struct Names {
     pub anchor: String,
     /// Tokens in each row.
     pub size: String,
+    /// What the blocks behind the cut start with, where it is stored in 8 bits.
+    pub start: Option<String>,
 }
 
 impl Names {
@@ -34,12 +36,13 @@ impl Names {
             index: name(node.output(0))?,
             anchor: name(node.output(1))?,
             size: name(node.output(2))?,
+            start: start(g),
         })
     }
 
     /// All of them.
-    pub fn all(&self) -> [&str; 4] {
-        [&self.metric, &self.index, &self.anchor, &self.size]
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        [&self.metric, &self.index, &self.anchor, &self.size].into_iter().chain(&self.start).map(String::as_str)
     }
 
     /// The clusters among the outputs of a run.
@@ -52,6 +55,22 @@ impl Names {
             anchor: ints(&self.anchor)?,
             size: output(outputs, &self.size)?.as_f32().context("not f32")?.to_vec(),
         })
+    }
+}
+
+/// The merged stream as it is stored: behind the merging node, and perhaps a change of layout.
+fn start(g: &Graph) -> Option<String> {
+    let (_, merge) = g.nodes().find(|(_, n)| n.op_type == "AilurusMerge" && n.domain == DOMAIN)?;
+    let mut v = merge.output(0)?;
+    loop {
+        let readers = g.consumers(v);
+        if let Some(&q) =
+            readers.iter().find(|&&n| g.node(n).op_type == "QuantizeLinear" && g.node(n).name.contains("merged"))
+        {
+            return Some(g.name_of(g.node(q).output(0)?).to_owned());
+        }
+        let moved = |n: &&NodeId| matches!(g.node(**n).op_type.as_str(), "Transpose" | "Reshape" | "Squeeze");
+        v = g.node(*readers.iter().find(moved)?).output(0)?;
     }
 }
 

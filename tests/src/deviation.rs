@@ -41,7 +41,11 @@ impl Precision {
     /// Reads it off the graph.
     pub fn of(model: &Model) -> Self {
         let g = &model.graph;
-        let quantised = g.nodes().any(|(_, n)| n.op_type.contains("QuantizeLinear") || n.op_type.contains("Integer"));
+        let eight = |op: &str| {
+            let named = ["QLinear", "QGemm", "QAttention", "DynamicQuantize"].iter().any(|start| op.starts_with(start));
+            named || op.contains("QuantizeLinear") || op.contains("Integer")
+        };
+        let quantised = g.nodes().any(|(_, n)| eight(&n.op_type));
         let half = g.initializers().any(|(_, t)| t.dtype == DataType::F16);
         match (quantised, half) {
             (true, _) => Self::Eight,
@@ -65,6 +69,14 @@ impl Precision {
             Self::Single => 2e-4,
             Self::Half => 1e-2,
             Self::Eight => 5e-2,
+        }
+    }
+
+    /// The largest deviation of what distances are measured on: it is computed in floats, also where the blocks are not.
+    pub fn at_metric(self) -> f64 {
+        match self {
+            Self::Eight => 1e-4,
+            other => other.at_fewer(),
         }
     }
 

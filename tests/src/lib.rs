@@ -16,6 +16,7 @@ pub mod mask;
 pub mod metric;
 pub mod oracle;
 pub mod probe;
+pub mod quantized;
 pub mod run;
 pub mod structure;
 pub mod support;

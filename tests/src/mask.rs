@@ -1,6 +1,6 @@
 //! Attention that sees only one token of each cluster.
 
-use crate::{probe, taps::Place};
+use crate::{probe, quantized, taps::Place};
 use ailurus_analyze::Analysis;
 use ailurus_onnx::{DataType, GraphEdit, NodeSpec, Use, ValueId};
 use ailurus_runtime::Tensor;
@@ -35,6 +35,8 @@ enum Form {
     Gate { value: String, from_back: usize },
     /// Given to a fused operator: `[B, 1, T, T]`.
     Pairs,
+    /// Given to a fused 8-bit operator: `[B, T]`, 1 for tokens that are seen.
+    Visible,
 }
 
 impl Mask {
@@ -42,9 +44,14 @@ impl Mask {
     pub fn insert(edit: &mut GraphEdit, a: &Analysis, place: &Place) -> Result<Self> {
         match *place {
             Place::Softmax { node, scores, from_back } => {
+                let stored = a.interp.model.graph.node(node).op_type == "QLinearSoftmax";
                 let (name, dtype, mask) = input(edit, a, scores)?;
-                let masked = add(edit, scores, mask)?;
-                edit.set_input(node, 0, Some(masked))?;
+                if stored {
+                    quantized::softmax(edit, node, Some(mask))?;
+                } else {
+                    let masked = add(edit, scores, mask)?;
+                    edit.set_input(node, 0, Some(masked))?;
+                }
                 let value = a.interp.model.graph.name_of(scores).to_owned();
                 Ok(Self { name, dtype, form: Form::Scores { value, from_back }, beside: None })
             }
@@ -67,6 +74,13 @@ impl Mask {
             }
             Place::Fused(id) => {
                 let node = a.interp.model.graph.node(id);
+                if node.op_type == "QAttention" {
+                    ensure!(node.input(5).is_none(), "a mask is there already");
+                    let name = edit.fresh_name("oracle/mask");
+                    let mask = edit.add_graph_input(&name, probe::open(DataType::I32, 2))?;
+                    edit.set_input(id, 5, Some(mask))?;
+                    return Ok(Self { name, dtype: DataType::I32, form: Form::Visible, beside: None });
+                }
                 let slot = match (node.domain.as_str(), node.op_type.as_str()) {
                     ("", "Attention") => 3,
                     _ => 5,
@@ -89,7 +103,7 @@ impl Mask {
     pub fn follows(&self) -> Option<&str> {
         match &self.form {
             Form::Scores { value, .. } | Form::Gate { value, .. } => Some(value),
-            Form::Pairs => None,
+            Form::Pairs | Form::Visible => None,
         }
     }
 
@@ -103,6 +117,10 @@ impl Mask {
             row[i / each * tokens + anchor as usize] = if gate { 1.0 } else { bonus };
         }
         let (dims, data): (_, Vec<f32>) = match &self.form {
+            Form::Visible => {
+                let hidden = hidden(self.dtype);
+                (vec![batch, tokens], row.iter().map(|&v| f32::from(u8::from(v > hidden))).collect())
+            }
             Form::Pairs => {
                 let rows = row.chunks_exact(tokens).flat_map(|row| std::iter::repeat_n(row, tokens));
                 (vec![batch, 1, tokens, tokens], rows.flatten().copied().collect())
@@ -121,6 +139,7 @@ impl Mask {
         };
         let dtype = match self.dtype {
             DataType::F16 => ailurus_runtime::DataType::F16,
+            DataType::I32 => ailurus_runtime::DataType::I32,
             _ => ailurus_runtime::DataType::F32,
         };
         Ok(Tensor::new(dims, data)?.cast(dtype))
@@ -130,9 +149,11 @@ impl Mask {
 /// A new input like a value.
 fn input(edit: &mut GraphEdit, a: &Analysis, v: ValueId) -> Result<(String, DataType, ValueId)> {
     let abs = a.interp.get(v).context("an unknown value")?;
+    // What is stored in 8 bits is masked as numbers.
+    let dtype = if abs.dtype.is_float() { abs.dtype } else { DataType::F32 };
     let name = edit.fresh_name("oracle/mask");
-    let mask = edit.add_graph_input(&name, probe::open(abs.dtype, abs.rank().context("unknown rank")?))?;
-    Ok((name, abs.dtype, mask))
+    let mask = edit.add_graph_input(&name, probe::open(dtype, abs.rank().context("unknown rank")?))?;
+    Ok((name, dtype, mask))
 }
 
 fn add(edit: &mut GraphEdit, a: ValueId, b: ValueId) -> Result<ValueId> {

@@ -1,8 +1,8 @@
 //! What distances are measured on, computed from its definition.
 
-use crate::{canonical::Stream, run};
+use crate::{canonical::Stream, quantized, run};
 use ailurus_onnx::Model;
-use ailurus_rewrite::plan::KeysPlan;
+use ailurus_rewrite::plan::{KeysPlan, Scales};
 use ailurus_runtime::Outputs;
 use anyhow::{Context, Result, ensure};
 
@@ -26,18 +26,26 @@ impl Projection {
 
     /// Reads them from the model, or from what a run gave.
     pub fn read(model: &Model, plan: &KeysPlan, outputs: &Outputs) -> Result<Self> {
-        let one = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
+        let one = |name: &str, scales: Option<&Scales>| -> Result<(Vec<usize>, Vec<f32>)> {
             let v = model.graph.find(name).with_context(|| format!("no value `{name}`"))?;
             match model.graph.constant(v) {
-                Some(t) => Ok((t.dims.iter().map(|&d| d as usize).collect(), model.f32s(&t)?)),
+                Some(t) => {
+                    let dims: Vec<usize> = t.dims.iter().map(|&d| d as usize).collect();
+                    let data = model.f32s(&t)?;
+                    let data = match scales {
+                        Some(s) => quantized::dequantized(model, &dims, &data, s)?,
+                        None => data,
+                    };
+                    Ok((dims, data))
+                }
                 None => {
                     let t = run::output(outputs, name)?;
                     Ok((t.dims().to_vec(), t.to_f64().into_iter().map(|v| v as f32).collect()))
                 }
             }
         };
-        let (dims, weight) = one(&plan.weight)?;
-        let bias = plan.bias.as_deref().map(one).transpose()?.map(|(_, b)| b);
+        let (dims, weight) = one(&plan.weight, plan.weight_scales.as_ref())?;
+        let bias = plan.bias.as_deref().map(|b| one(b, plan.bias_scales.as_ref())).transpose()?.map(|(_, b)| b);
         Ok(Self { dims, weight, bias })
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     mask::{Mask, Seen},
     metric::{self, Projection},
     probe,
+    quantized::{self, Steps},
     run::{self, Loader},
     taps::places,
 };
@@ -25,9 +26,10 @@ use std::collections::HashSet;
 use ailurus_ops::{Clusters, MergeDims, UnfoldDims, reference};
 use ailurus_rewrite::{
     Plan, UnfoldMode, apply,
-    plan::{MetricPlan, UnfoldEdit},
+    layout::Layout,
+    plan::{MetricPlan, Quantization, UnfoldEdit},
 };
-use ailurus_runtime::{DataType, Outputs, Session};
+use ailurus_runtime::{DataType, Outputs, Session, Tensor};
 use anyhow::{Context, Result, ensure};
 
 /// The three runs, prepared.
@@ -67,7 +69,7 @@ impl<'a> Oracle<'a> {
         }
         wanted.extend(plan.cut.grid_source.as_ref().map(|g| g.value.as_str()));
         wanted.extend(masks.iter().filter_map(Mask::follows));
-        let before = probe::with_outputs(model, wanted)?;
+        let before = quantized::spelled_out(&probe::with_outputs(model, wanted)?)?;
         let behind = behind(a, plan, &carried)?;
         Ok(Self {
             model,
@@ -76,7 +78,7 @@ impl<'a> Oracle<'a> {
             carried,
             before: loader.load(&before).context("the run up to the cut")?,
             between: loader.load(&between).context("the run behind the cut")?,
-            behind: loader.load(&behind).context("the run to the outputs")?,
+            behind: loader.load(&quantized::spelled_out(&behind)?).context("the run to the outputs")?,
         })
     }
 
@@ -84,12 +86,12 @@ impl<'a> Oracle<'a> {
     pub fn before(&self, inputs: &Inputs, batch: usize) -> Result<Before> {
         let outputs = run::run(self.before.as_ref(), inputs)?;
         let cut = run::output(&outputs, &self.plan.cut.value)?;
-        let base = Stream::read(cut, self.plan.cut.layout, batch)?;
-        let dtype = cut.data_type();
+        let base = self.read(cut, self.plan.cut.layout, batch, self.plan.cut.quantization.as_ref())?;
+        let dtype = if self.plan.cut.quantization.is_some() { DataType::F32 } else { cut.data_type() };
         let metric = match &self.plan.metric {
             MetricPlan::Stream => base.clone(),
             MetricPlan::Keys(k) => {
-                let input = Stream::read(run::output(&outputs, &k.input)?, k.layout, batch)?;
+                let input = self.read(run::output(&outputs, &k.input)?, k.layout, batch, k.quantization.as_ref())?;
                 metric::keys(k, &Projection::read(self.model, k, &outputs)?, &input)?
             }
         };
@@ -104,6 +106,23 @@ impl<'a> Oracle<'a> {
         Ok(Before { outputs, batch, base, dtype, metric, grid })
     }
 
+    /// A tensor as a stream of numbers.
+    fn read(&self, t: &Tensor, layout: Layout, batch: usize, q: Option<&Quantization>) -> Result<Stream> {
+        let stream = Stream::read(t, layout, batch)?;
+        Ok(match q {
+            Some(q) => Steps::of(self.model, q)?.numbers(&stream),
+            None => stream,
+        })
+    }
+
+    /// A stream of numbers as the model stores it.
+    fn write(&self, s: &Stream, layout: Layout, dtype: DataType, q: Option<&Quantization>) -> Result<Tensor> {
+        match q {
+            Some(q) => Steps::of(self.model, q)?.stored(s).write(layout, stored_type(q)),
+            None => s.write(layout, dtype),
+        }
+    }
+
     /// The clusters of the definition.
     pub fn clusters(&self, seen: &Before) -> Result<Clusters> {
         let (params, m) = (apply::parameters(self.plan), &seen.metric);
@@ -113,12 +132,27 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// The second and the third run: the model's outputs for these clusters.
-    pub fn outputs(&self, inputs: &Inputs, seen: &Before, clusters: &Clusters) -> Result<Outputs> {
-        let start = merge(seen, clusters)?;
+    /// The second and the third run: the model's outputs for these clusters. `stored` is what an 8-bit stream started with:
+    /// the mean of two neighbours lies just between two steps, and the last bit of a sum decides where it falls, so both
+    /// have to start with the same ones.
+    pub fn outputs(
+        &self,
+        inputs: &Inputs,
+        seen: &Before,
+        clusters: &Clusters,
+        stored: Option<&Tensor>,
+    ) -> Result<Outputs> {
+        let cut = &self.plan.cut;
+        let mut start = merge(seen, clusters)?;
+        if let Some(q) = &cut.quantization {
+            let steps = Steps::of(self.model, q)?;
+            let stored = Stream::read(stored.context("no start in 8 bits")?, cut.layout, seen.batch)?;
+            start = steps.nearest(&start, stored)?;
+        }
         let spread = start.pick(&clusters.index);
         let mut feed = inputs.clone();
-        feed.push((self.plan.cut.value.clone(), spread.write(self.plan.cut.layout, seen.dtype)?));
+        let spread = self.write(&spread, cut.layout, seen.dtype, cut.quantization.as_ref())?;
+        feed.push((cut.value.clone(), spread));
         // A cluster that weighs as much as its members has their number in front of its exponential.
         let bonus = |&size: &f32| if self.plan.proportional.is_empty() { 0.0 } else { size.ln() };
         for mask in &self.masks {
@@ -135,19 +169,24 @@ impl<'a> Oracle<'a> {
         let mut feed = inputs.clone();
         for edit in &self.plan.unfolds {
             let t = run::output(&reduced, &edit.value)?;
-            let full = Stream::read(t, edit.layout, seen.batch)?;
+            let quantization = edit.quantization.as_ref();
+            let full = self.read(t, edit.layout, seen.batch, quantization)?;
             let own = clusters::beside(clusters, self.plan, seen.batch, edit.prefix, edit.suffix);
             let tokens = own.index.len() / seen.batch;
             ensure!(full.tokens == tokens, "`{}` has {} tokens, not {tokens}", edit.value, full.tokens);
             let z = full.pick(&own.anchor);
             let y = unfold(edit, &z, &start, seen, &own)?;
-            feed.push((edit.value.clone(), y.write(edit.layout, t.data_type())?));
+            feed.push((edit.value.clone(), self.write(&y, edit.layout, t.data_type(), quantization)?));
         }
         for value in &self.carried {
             feed.push((value.clone(), run::output(&reduced, value)?.clone()));
         }
         run::run(self.behind.as_ref(), &feed).context("the run to the outputs")
     }
+}
+
+fn stored_type(q: &Quantization) -> DataType {
+    if q.stored == 3 { DataType::I8 } else { DataType::U8 }
 }
 
 /// The graph from the cut to the values that are unfolded, with masked attention.

@@ -13,7 +13,7 @@ Written by the test `zoo` (`AILURUS_BLESS=1` writes it anew). Each file was rewr
 run in ONNX Runtime, one image at a time and, where the batch is open, three at a time. The last two columns bound the
 largest difference of any output from what it should be, as a share of the largest number in that output: with every token
 kept, against the original; with fewer, against an evaluation that does not use the rewriter. `-h` and `fp16` files compute
-in 16 bits; `qdq` files in 8, and for the last column as the graph says, without ONNX Runtime's own replacements.
+in 16 bits; `q…` files in 8, and for the last column as the graph says, without ONNX Runtime's own replacements.
 
 | file | blocks | tokens | layers | all tokens | fewer tokens |
 |---|---|---|---|---|---|

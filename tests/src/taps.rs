@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 /// A place in a core where tokens can be hidden or counted.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// In front of a `Softmax` over the keys.
+    /// In front of a softmax over the keys, of numbers or of what stands for them in 8 bits.
     Softmax {
         /// its node
         node: NodeId,
@@ -51,12 +51,14 @@ impl Place {
         let first = node.output(0).context("scores")?;
         let context = g.node(core.context).inputs.iter().flatten().copied();
         let between = descendants(g, [first]).and(&ancestors(g, context));
-        let mut found = g.nodes().filter(|(id, n)| between.contains(*id) && n.op_type == "Softmax");
+        let softmax = |op: &str| matches!(op, "Softmax" | "QLinearSoftmax");
+        let mut found = g.nodes().filter(|(id, n)| between.contains(*id) && softmax(&n.op_type));
         if let Some((node, softmax)) = found.next() {
             let scores = softmax.input(0).context("Softmax without input")?;
             let abs = a.interp.get(scores).context("unknown scores")?;
             let rank = abs.rank().context("scores of unknown rank")? as i64;
-            let axis = softmax.int("axis", if a.interp.model.opset() < 13 { 1 } else { -1 });
+            let old = softmax.op_type == "Softmax" && a.interp.model.opset() < 13;
+            let axis = softmax.int("axis", if old { 1 } else { -1 });
             let from_back = if axis < 0 { -axis } else { rank - axis };
             if abs.axes()[(rank - from_back) as usize] == core.memory {
                 return Ok(Self::Softmax { node, scores, from_back: from_back as usize });
@@ -82,6 +84,12 @@ impl Place {
         });
         let from_back = if slot == 0 { 1 } else { 2 };
         (mixes && context.op_type == "MatMul").then_some(Self::Gate { context: core.context, slot, from_back })
+    }
+
+    /// True where scores exist in 8 bits only, so that nothing can be added to them.
+    pub fn is_stored(&self, a: &Analysis) -> bool {
+        let (Self::Softmax { node, .. } | Self::Fused(node)) = *self else { return false };
+        matches!(a.interp.model.graph.node(node).op_type.as_str(), "QLinearSoftmax" | "QAttention")
     }
 
     /// A value that has an axis of as many elements as the core has tokens, and that axis counted from the back.

@@ -2,7 +2,9 @@
 
 use crate::{
     axis::Axis,
+    contraction,
     interp::{How, Interp},
+    transfer::{is_softmax, softmax_axis},
 };
 use ailurus_onnx::{Graph, NodeId, Use, ValueId};
 
@@ -63,9 +65,10 @@ pub fn find(interp: &Interp) -> Vec<Core> {
     let mut out = Vec::new();
     for (id, node) in g.nodes() {
         let core = match (node.domain.as_str(), node.op_type.as_str()) {
-            ("", "Attention") | ("com.microsoft", "Attention" | "MultiHeadAttention") => fused(interp, id),
-            ("", "MatMul" | "Gemm" | "Einsum") | ("com.microsoft", "FusedMatMul") => decomposed(interp, id),
-            _ => None,
+            ("", "Attention") | ("com.microsoft", "Attention" | "QAttention" | "MultiHeadAttention") => {
+                fused(interp, id)
+            }
+            _ => decomposed(interp, id),
         };
         out.extend(core);
     }
@@ -80,7 +83,7 @@ fn spatial_axes(interp: &Interp, v: ValueId) -> Vec<Axis> {
 fn fused(interp: &Interp, id: NodeId) -> Option<Core> {
     let node = interp.model.graph.node(id);
     let query = node.input(0)?;
-    let packed = node.domain == "com.microsoft" && node.op_type == "Attention";
+    let packed = node.domain == "com.microsoft" && matches!(node.op_type.as_str(), "Attention" | "QAttention");
     let (key, value) = if packed { (query, query) } else { (node.input(1)?, node.input(2)?) };
     let tokens = spatial_axes(interp, query);
     let memory = spatial_axes(interp, key);
@@ -97,11 +100,12 @@ fn fused(interp: &Interp, id: NodeId) -> Option<Core> {
     })
 }
 
-/// Axes of the two operands of a contraction that survive on one side only.
+/// Axes of the two factors of a contraction that survive on one side only.
 fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
     let node = interp.model.graph.node(id);
-    let (a, b) = (interp.get(node.input(0)?)?, interp.get(node.input(1)?)?);
-    if !(a.activation && b.activation) || node.inputs.len() > 2 && node.op_type == "Einsum" {
+    let (left, right) = contraction::factors(node)?;
+    let (a, b) = (interp.get(node.input(left)?)?, interp.get(node.input(right)?)?);
+    if !(a.activation && b.activation) {
         return None;
     }
     let (x, y) = (a.axes(), b.axes());
@@ -118,10 +122,9 @@ fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
         };
         return Some((alone(l, r, x)?, alone(r, l, y)?));
     }
-    let (ta, tb) = (node.int("transA", 0) == 1, node.int("transB", 0) == 1);
-    let row = x.len().checked_sub(if ta { 1 } else { 2 })?;
-    let column = y.len().checked_sub(if tb { 2 } else { 1 })?;
-    Some((x.get(row)?.clone(), y.get(column)?.clone()))
+    let product = contraction::of(node)?;
+    let (x, y) = (product.left_order.arrange(x.to_vec()), product.right_order.arrange(y.to_vec()));
+    Some((x.get(x.len().checked_sub(2)?)?.clone(), y.last()?.clone()))
 }
 
 fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
@@ -132,8 +135,9 @@ fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
         return None;
     }
     let out = node.output(0)?;
-    let Path { context, slot, transposed, normalized } = follow_scores(interp, g, out)?;
-    let (query, key) = if transposed { (1, 0) } else { (0, 1) };
+    let Path { context, value, transposed, normalized } = follow_scores(interp, g, out)?;
+    let (first, second) = contraction::factors(node)?;
+    let (query, key) = if transposed { (second, first) } else { (first, second) };
     let (tokens, memory) = if transposed { (right, left) } else { (left, right) };
     let batch_positions = spatial_axes(interp, out).len() > 2;
     Some(Core {
@@ -141,7 +145,7 @@ fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
         context,
         query: node.input(query)?,
         key: node.input(key)?,
-        value: g.node(context).input(1 - slot)?,
+        value: g.node(context).input(value)?,
         tokens,
         memory,
         windowed: batch_positions,
@@ -153,8 +157,8 @@ fn decomposed(interp: &Interp, id: NodeId) -> Option<Core> {
 struct Path {
     /// that contraction
     context: NodeId,
-    /// its input that carries the probabilities
-    slot: usize,
+    /// its input that carries the values
+    value: usize,
     /// the normalised axis is the left operand's of the scores
     transposed: bool,
     /// a normalisation over keys lies on the way
@@ -172,29 +176,34 @@ fn follow_scores(interp: &Interp, g: &Graph, scores: ValueId) -> Option<Path> {
         for u in g.uses(v) {
             let Use::Input { node: n, slot } = *u else { continue };
             let node = g.node(n);
-            let contraction = matches!(node.op_type.as_str(), "MatMul" | "Einsum" | "FusedMatMul" | "Gemm");
             let effects: Vec<_> = interp.effects.iter().filter(|e| e.node == n).collect();
             // A softmax spelt out: exponentials, divided by their sum.
             reduced |= effects.iter().any(|e| e.how == How::Reduce && interp.atoms.is_spatial(&e.axis));
-            if contraction {
+            if let Some((left, right)) = contraction::factors(node) {
                 let sums = effects.iter().any(|e| e.how == How::Contract && interp.atoms.is_spatial(&e.axis));
-                let both = node.inputs.len() >= 2
-                    && node.inputs.iter().flatten().all(|&i| interp.get(i).is_some_and(|a| a.activation));
-                if sums && both && slot < 2 {
+                let active = |i: usize| node.input(i).and_then(|v| interp.get(v)).is_some_and(|a| a.activation);
+                let other = if slot == left { Some(right) } else { (slot == right).then_some(left) };
+                if sums
+                    && active(left)
+                    && active(right)
+                    && let Some(other) = other
+                {
                     // Probabilities must sum to one over what the context sums over; anything else grows with the tokens.
                     let rank = interp.get(v)?.rank()?;
-                    let summed = if slot == 0 { rank.checked_sub(1) } else { rank.checked_sub(2) };
-                    if node.op_type == "MatMul" && !moved && over.is_some_and(|n| Some(n) != summed) {
+                    let summed = if slot == left { rank.checked_sub(1) } else { rank.checked_sub(2) };
+                    let plain = |p: contraction::Product| (p.left_order, p.right_order) == Default::default();
+                    let plain = contraction::of(node).is_some_and(plain);
+                    if plain && !moved && over.is_some_and(|n| Some(n) != summed) {
                         return None;
                     }
                     let normalized = over.is_some() || reduced;
-                    return Some(Path { context: n, slot, transposed, normalized });
+                    return Some(Path { context: n, value: other, transposed, normalized });
                 }
                 // Otherwise it mixes heads (talking heads), or ends the search by losing a token axis below.
             }
-            if node.op_type == "Softmax" {
+            if is_softmax(node) {
                 let rank = interp.get(v)?.rank()?;
-                let axis = crate::interp::wrap(node.int("axis", -1), rank)?;
+                let axis = softmax_axis(node, interp.model.opset(), rank)?;
                 transposed = axis + 2 == rank;
                 (over, moved) = (Some(axis), false);
             } else if matches!(node.op_type.as_str(), "Transpose" | "Reshape" | "Squeeze" | "Unsqueeze" | "Einsum") {

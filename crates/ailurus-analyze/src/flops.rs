@@ -3,6 +3,7 @@
 use crate::{
     abs::Abs,
     axis::{Atoms, Axis},
+    contraction,
     interp::Interp,
 };
 use ailurus_onnx::{Node, ValueId};
@@ -13,16 +14,11 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
     let output = || node.output(0).and_then(abs);
     let product = |axes: &[Axis]| axes.iter().map(size).product::<f64>();
     let count = || -> Option<f64> {
+        if let Some(p) = contraction::of(node) {
+            let left = p.left_order.arrange(input(p.left)?.axes?);
+            return Some(2.0 * product(output()?.axes()) * size(left.last()?));
+        }
         match (node.domain.as_str(), node.op_type.as_str()) {
-            (_, "MatMul" | "MatMulInteger" | "FusedMatMul" | "Gemm") => {
-                let a = input(0)?;
-                let inner = if node.int("transA", 0) == 1 {
-                    a.axes().get(a.rank()?.checked_sub(2)?)?
-                } else {
-                    a.axes().last()?
-                };
-                Some(2.0 * product(output()?.axes()) * size(inner))
-            }
             ("", "Einsum") => {
                 let equation = node.str("equation")?.replace(' ', "");
                 let (left, _) = equation.split_once("->")?;
@@ -38,7 +34,13 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
                 }
                 Some(total)
             }
-            ("", "Conv" | "ConvInteger") => Some(2.0 * product(output()?.axes()) * product(input(1)?.axes().get(1..)?)),
+            ("com.microsoft", "MatMulNBits" | "MatMulBnb4") => {
+                Some(2.0 * product(output()?.axes()) * size(input(0)?.axes().last()?))
+            }
+            ("", "Conv" | "ConvInteger") | ("com.microsoft", "FusedConv" | "NhwcFusedConv") => {
+                Some(2.0 * product(output()?.axes()) * product(input(1)?.axes().get(1..)?))
+            }
+            (_, "QLinearConv") => Some(2.0 * product(output()?.axes()) * product(input(3)?.axes().get(1..)?)),
             ("", "ConvTranspose") => Some(2.0 * product(input(0)?.axes()) * product(input(1)?.axes().get(1..)?)),
             ("", "Attention") | ("com.microsoft", "MultiHeadAttention") => {
                 let (q, k, v) = (input(0)?, input(1)?, input(2)?);
@@ -46,7 +48,7 @@ pub fn of_node(node: &Node, abs: &dyn Fn(ValueId) -> Option<Abs>, size: &dyn Fn(
                 let width = size(v.axes().last()?) / size(q.axes().last()?) + 1.0;
                 Some(2.0 * product(q.axes()) * keys * width)
             }
-            ("com.microsoft", "Attention") => {
+            ("com.microsoft", "Attention" | "QAttention") => {
                 let (x, w, y) = (input(0)?, input(1)?, output()?);
                 let tokens = size(x.axes().get(1)?);
                 Some(2.0 * product(x.axes()) * size(w.axes().get(1)?) + 4.0 * product(y.axes()) * tokens)

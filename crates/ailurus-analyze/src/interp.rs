@@ -3,6 +3,7 @@
 use crate::{
     abs::{Abs, MAX_TRACKED, Scalar},
     axis::{Atoms, Axis},
+    contraction,
     expr::Expr,
     transfer,
 };
@@ -204,7 +205,7 @@ impl<'m> Interp<'m> {
             outputs
         };
         // A projection makes new channels: what was picked before it says nothing about them.
-        let forgets = picked.len() > 16 || matches!(node.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv");
+        let forgets = picked.len() > 16 || contraction::makes_channels(node);
         let count = node.outputs.len();
         let opaque = outputs.is_none();
         let outputs = match outputs {

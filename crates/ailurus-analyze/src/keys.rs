@@ -1,10 +1,13 @@
 //! The projection that makes the keys of a block, and which of its columns belong to which head.
 
+mod projection;
+
 use crate::{
     Analysis,
     axis::{AtomId, Atoms, Origin},
-    constants,
+    constants::Stored,
     interp::How,
+    quantization::Quantization,
 };
 use ailurus_onnx::{NodeId, ValueId};
 use std::collections::BTreeMap;
@@ -12,16 +15,18 @@ use std::collections::BTreeMap;
 /// Where the keys of a block come from.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// The projection (`MatMul` or `Gemm`), or the fused operator that holds the weights.
+    /// The projection (a matrix product), or the fused operator that holds the weights.
     pub projection: NodeId,
     /// What is projected: the normalised stream.
     pub input: ValueId,
+    /// How it is stored, where it exists in 8 bits only.
+    pub quantization: Option<Quantization>,
     /// Constant weights.
-    pub weight: ValueId,
+    pub weight: Stored,
     /// Weights are stored `[out, in]`.
     pub transposed: bool,
     /// Constant bias over all columns, if there is one.
-    pub bias: Option<ValueId>,
+    pub bias: Option<Stored>,
     /// Columns of the weights, by head: equal counts, matching positions.
     pub heads: Vec<Vec<usize>>,
 }
@@ -30,81 +35,53 @@ pub struct Keys {
 const MOST_COLUMNS: usize = 1 << 20;
 
 /// Finds the key projection of block `block` (counted from 1); `None` when the keys are not a projection with constant
-/// floating point weights.
+/// weights.
 pub fn find(a: &Analysis, block: usize) -> Option<Keys> {
     let core = a.trunk.blocks.get(block.checked_sub(1)?)?.cores.first()?;
     let g = &a.interp.model.graph;
     let fused = g.node(core.scores);
-    if fused.domain == "com.microsoft" && fused.op_type == "Attention" {
-        let weight = fused.input(1)?;
-        let width = *constants::shape(a.interp.model, weight)?.get(1).filter(|&&w| w <= MOST_COLUMNS)?;
+    if fused.domain == "com.microsoft" && matches!(fused.op_type.as_str(), "Attention" | "QAttention") {
+        let p = projection::held(a, core.scores)?;
+        let width = *p.weight.shape(a.interp.model)?.get(1).filter(|&&w| w <= MOST_COLUMNS)?;
         let (q, k) = match fused.ints("qkv_hidden_sizes") {
             Some(s) => (usize::try_from(*s.first()?).ok()?, usize::try_from(*s.get(1)?).ok()?),
             None => (width / 3, width / 3),
         };
-        if q.max(k) > MOST_COLUMNS {
-            return None;
-        }
-        let heads = chunks((q..q + k).collect(), fused.int("num_heads", 1))?;
-        let bias = fused.input(2).filter(|&b| constants::shape(a.interp.model, b).is_some());
-        return Some(Keys { projection: core.scores, input: core.query, weight, transposed: false, bias, heads });
+        let heads = chunks((q..q.checked_add(k)?.min(width)).collect(), fused.int("num_heads", 1))?;
+        return Some(p.into_keys(core.scores, heads));
     }
-    let (projection, made) = walk_back(a, core.key)?;
-    let node = g.node(projection);
-    let weight = node.input(1)?;
-    let transposed = node.op_type == "Gemm" && node.int("transB", 0) == 1;
-    let [rows, width] = constants::shape(a.interp.model, weight)?[..] else { return None };
-    let columns = if transposed { rows } else { width };
+    let (at, made) = walk_back(a, core.key)?;
+    let p = projection::of(a, at)?;
+    let [rows, width] = p.weight.shape(a.interp.model)?[..] else { return None };
+    let columns = if p.transposed { rows } else { width };
     if columns > MOST_COLUMNS {
         return None;
     }
     let heads = heads(a, core, made, columns)?;
-    Some(Keys { projection, input: node.input(0)?, weight, transposed, bias: bias(a, projection), heads })
+    Some(p.into_keys(at, heads))
 }
 
-/// From keys back through layout changes, scales, biases and rotations to the projection that made them.
+/// From keys back through layout changes, scales, biases and rotations to the contraction that made them.
 fn walk_back(a: &Analysis, key: ValueId) -> Option<(NodeId, ValueId)> {
     let g = &a.interp.model.graph;
     let mut v = key;
     for _ in 0..256 {
         let (n, _) = g.producer(v)?;
-        let node = g.node(n);
-        let active = |i: ValueId| a.interp.get(i).is_some_and(|x| x.activation);
-        match node.op_type.as_str() {
-            "MatMul" | "Gemm" if node.domain.is_empty() => {
-                let plain = node.int("transA", 0) == 0;
-                return (plain && active(node.input(0)?) && !active(node.input(1)?)).then_some((n, v));
-            }
-            // Anything else keeps following the one activation that carries the tokens.
-            _ => v = node.inputs.iter().flatten().copied().find(|&i| active(i) && carries(a, i))?,
+        let next = g.node(n).inputs.iter().enumerate().find_map(|(slot, i)| {
+            Some((slot, (*i)?)).filter(|&(_, i)| a.interp.get(i).is_some_and(|x| x.activation) && carries(a, i))
+        });
+        let (slot, next) = next?;
+        // Whatever sums over something makes the keys, understood or not: what lies before it is not keys.
+        if a.interp.effects.iter().any(|e| e.node == n && e.input == slot && e.how == How::Contract) {
+            return Some((n, v));
         }
+        v = next;
     }
     None
 }
 
 fn carries(a: &Analysis, v: ValueId) -> bool {
     a.interp.get(v).is_some_and(|x| x.axes().iter().any(|axis| a.interp.atoms.is_spatial(axis)))
-}
-
-fn bias(a: &Analysis, projection: NodeId) -> Option<ValueId> {
-    let g = &a.interp.model.graph;
-    let node = g.node(projection);
-    let is_vector = |v: ValueId| {
-        let dims = constants::shape(a.interp.model, v)?;
-        (dims.iter().filter(|&&d| d != 1).count() <= 1).then_some(v)
-    };
-    if node.op_type == "Gemm" {
-        return node.input(2).and_then(is_vector);
-    }
-    match g.consumers(node.output(0)?)[..] {
-        [only] if g.node(only).op_type == "Add" => g
-            .node(only)
-            .inputs
-            .iter()
-            .flatten()
-            .find_map(|&v| if Some(v) == node.output(0) { None } else { is_vector(v) }),
-        _ => None,
-    }
 }
 
 fn heads(a: &Analysis, core: &crate::cores::Core, made: ValueId, columns: usize) -> Option<Vec<Vec<usize>>> {

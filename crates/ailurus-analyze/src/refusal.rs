@@ -98,7 +98,8 @@ pub const ENTRIES: &[Entry] = &[
         code: Code::AIL0209,
         title: "attention maps leave the region",
         text: "A tensor with two token axes (attention scores or probabilities) is used outside the encoder blocks. It cannot \
-               be unfolded to the full grid without its meaning changing. Remove that output or choose a later `--layer`.",
+               be unfolded to the full grid without its meaning changing. The same holds for a tensor of integers whose scale \
+               is not a constant. Remove that output or choose a later `--layer`.",
     },
     Entry {
         code: Code::AIL0210,
@@ -109,8 +110,9 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         code: Code::AIL0211,
         title: "keys of the next block not found",
-        text: "`--metric keys` needs the projection that makes the keys of the block after the cut, with constant floating \
-               point weights. Use `--metric stream`, which measures distances on the stream itself.",
+        text: "`--metric keys` needs the projection that makes the keys of the block after the cut, with constant weights: \
+               numbers, or integers with constant scales. Use `--metric stream`, which measures distances on the stream \
+               itself.",
     },
     Entry {
         code: Code::AIL0212,

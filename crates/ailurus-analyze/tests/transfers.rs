@@ -1,5 +1,8 @@
 //! What each operator does to the meaning of axes: one row per operator and case.
 
+#[path = "transfers/quantised.rs"]
+mod quantised;
+
 use ailurus_analyze::{Interp, interp::How};
 use ailurus_onnx::{Attribute, DataType, Dim, GraphEdit, Model, NodeSpec, Tensor, TensorType, ValueId};
 
@@ -49,17 +52,34 @@ impl Bench {
         self.edit.add(spec).expect("inputs exist")
     }
 
+    /// Adds an operator of ONNX Runtime.
+    fn fused(&mut self, op: &str, inputs: &[ValueId], attributes: &[(&str, Attribute)]) -> ValueId {
+        let name = self.edit.fresh_name(op);
+        let mut spec = NodeSpec::new(op, inputs.iter().copied()).domain("com.microsoft").name(name.clone());
+        for (k, v) in attributes {
+            spec = spec.attribute(*k, v.clone());
+        }
+        self.edit.add(spec.output(name, None)).expect("inputs exist")
+    }
+
     /// Axes of a value as text, and what its node does along axes.
-    fn look(mut self, v: ValueId) -> (String, Vec<How>) {
+    fn look(self, v: ValueId) -> (String, Vec<How>) {
+        let (text, _, how) = self.look_closely(v);
+        (text, how)
+    }
+
+    /// The same with the element type between them.
+    fn look_closely(mut self, v: ValueId) -> (String, DataType, Vec<How>) {
         self.edit.add_graph_output(v).expect("a live value");
         let model = self.edit.finish().expect("a sound graph");
         let interp = Interp::run(&model);
         let node = model.graph.producer(v).expect("made by a node").0;
-        let text = match &interp.get(v).expect("interpreted").axes {
+        let abs = interp.get(v).expect("interpreted");
+        let text = match &abs.axes {
             None => "?".to_owned(),
             Some(axes) => axes.iter().map(|x| interp.atoms.show(x)).collect::<Vec<_>>().join(", "),
         };
-        (text, interp.effects.iter().filter(|e| e.node == node).map(|e| e.how).collect())
+        (text, abs.dtype, interp.effects.iter().filter(|e| e.node == node).map(|e| e.how).collect())
     }
 }
 

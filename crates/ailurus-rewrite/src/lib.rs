@@ -14,6 +14,7 @@ pub mod plan;
 mod planner;
 pub mod prepare;
 mod proportional;
+mod quantize;
 mod replay;
 pub mod report;
 mod simulate;

@@ -2,10 +2,13 @@
 
 use crate::{
     layout::Layout,
-    plan::{KeyColumns, KeysPlan},
+    plan::{KeyColumns, KeysPlan, Scales},
+    quantize,
 };
 use ailurus_analyze::{
-    Analysis, keys,
+    Analysis,
+    constants::Stored,
+    keys,
     walk::{ancestors, descendants},
 };
 
@@ -27,13 +30,19 @@ pub fn keys(a: &Analysis, layer: usize) -> Option<KeysPlan> {
     if a.trunk.cores_behind(0).any(|c| between.contains(c.scores)) || found.input != cut && path.is_empty() {
         return None;
     }
+    let scales = |s: &Stored| {
+        s.scaled.map(|s| Scales { scale: name(s.scale), zero_point: s.zero_point.map(name), axis: s.axis })
+    };
     Some(KeysPlan {
         input: name(found.input),
+        quantization: found.quantization.map(|q| quantize::named(g, &q)),
         layout,
         path,
-        weight: name(found.weight),
+        weight: name(found.weight.value),
+        weight_scales: scales(&found.weight),
         transposed: found.transposed,
-        bias: found.bias.map(name),
+        bias: found.bias.map(|b| name(b.value)),
+        bias_scales: found.bias.as_ref().and_then(scales),
         columns: KeyColumns::of(&found.heads)?,
     })
 }

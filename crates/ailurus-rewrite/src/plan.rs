@@ -104,10 +104,37 @@ pub struct Cut {
     pub batch: Option<i64>,
     /// Channels of the stream, when static.
     pub channels: Option<i64>,
-    /// Element type of the stream, as numbered in `TensorProto.DataType`.
+    /// Element type of the stream's numbers, as numbered in `TensorProto.DataType`.
     pub dtype: i32,
+    /// How they are stored, for a stream that exists in 8 bits only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// Value whose axes `rows` and `columns` are the grid, where that is computed at run time.
     pub grid_source: Option<GridSource>,
+}
+
+/// How the numbers of a value are stored in 8 bits: `number = (stored - zero point) * scale`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quantization {
+    /// A constant number.
+    pub scale: String,
+    /// A constant of the stored type; zero when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<String>,
+    /// Element type as stored, as numbered in `TensorProto.DataType`.
+    pub stored: i32,
+}
+
+/// How the integers of a constant stand for numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scales {
+    /// One number, one for each position of an axis, or one for each block along it.
+    pub scale: String,
+    /// In the shape of the scale; zero when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<String>,
+    /// The axis.
+    pub axis: i64,
 }
 
 /// Where the grid can be read at run time.
@@ -124,6 +151,7 @@ pub struct GridSource {
 /// What distances are measured on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one in a plan")]
 pub enum MetricPlan {
     /// The stream.
     Stream,
@@ -136,16 +164,25 @@ pub enum MetricPlan {
 pub struct KeysPlan {
     /// What the next block projects to keys.
     pub input: String,
+    /// How it is stored, where it exists in 8 bits only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// Layout of that value.
     pub layout: Layout,
     /// Nodes from the cut to that value, by first output: they run on the full stream, too.
     pub path: Vec<String>,
     /// Weights.
     pub weight: String,
+    /// Their scales, where they are integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_scales: Option<Scales>,
     /// Weights are stored `[out, in]`.
     pub transposed: bool,
     /// Bias over all columns.
     pub bias: Option<String>,
+    /// Its scales, where it is of integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_scales: Option<Scales>,
     /// Which columns of the weights are keys.
     pub columns: KeyColumns,
 }
@@ -294,6 +331,9 @@ pub struct UnfoldEdit {
     pub layout: Layout,
     /// Its channels, when static.
     pub channels: Option<i64>,
+    /// How it is stored, when in 8 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// How.
     pub mode: UnfoldMode,
     /// Tokens before the patches in this value.
@@ -364,6 +404,16 @@ impl Plan {
             let params = ailurus_ops::DensityPeaks::new(t.prefix, t.suffix, t.grid, t.keep.into());
             if Some(params.tokens(patches)?) != t.clusters {
                 return bad(format!("{:?} of {patches} patches is not {:?} clusters", t.keep, t.clusters));
+            }
+        }
+        let unfolded = self.unfolds.iter().filter_map(|u| u.quantization.as_ref());
+        let measured = if let MetricPlan::Keys(k) = &self.metric { k.quantization.as_ref() } else { None };
+        for q in unfolded.chain(&self.cut.quantization).chain(measured) {
+            if !crate::quantize::is_stored_type(ailurus_onnx::DataType::from_onnx(q.stored)) {
+                return bad(format!(
+                    "values with the scale `{}` are stored in another type than 8-bit integers",
+                    q.scale
+                ));
             }
         }
         if let MetricPlan::Keys(k) = &self.metric {

@@ -6,11 +6,11 @@ use crate::{
     metric,
     options::{Metric, Options},
     plan::{ClusterPlan, Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
-    proportional,
+    proportional, quantize,
     simulate::{Extent, Simulation, simulate},
 };
 use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, flops};
-use ailurus_onnx::ValueId;
+use ailurus_onnx::{DataType, ValueId};
 use ailurus_ops::DensityPeaks;
 
 /// Makes a plan.
@@ -118,11 +118,24 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
             next,
         )
     })?;
-    let dtype = abs.map_or(ailurus_onnx::DataType::Undefined, |x| x.dtype);
-    if !matches!(dtype, ailurus_onnx::DataType::F32 | ailurus_onnx::DataType::F16) {
+    let held = abs.map_or(DataType::Undefined, |x| x.dtype);
+    let (quantization, dtype) = match quantize::of(&a.interp, v) {
+        Some((q, numbers)) => (Some(q), numbers),
+        None => (None, held),
+    };
+    if quantize::is_stored_type(held) && quantization.is_none() {
+        let refusal = Refusal::new(
+            Code::AIL0208,
+            format!("the stream behind block {layer} is stored in 8 bits, and its scale is not one constant number"),
+            "quantise the model again without its residual sums, or choose another --layer",
+        );
+        let maker = a.interp.model.graph.producer(v);
+        return Err(maker.map_or(refusal.clone(), |(n, _)| refusal.at(&a.interp.model.graph, n)).into());
+    }
+    if !matches!(dtype, DataType::F32 | DataType::F16) {
         return Err(Refusal::new(
             Code::AIL0208,
-            format!("the stream behind block {layer} has element type {dtype:?}; clusters need F32 or F16"),
+            format!("the stream behind block {layer} has element type {dtype:?}; clusters need F32, F16 or 8 bits"),
             "convert the model to F32 or F16, or choose another --layer",
         )
         .into());
@@ -150,6 +163,7 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
         batch,
         channels,
         dtype: dtype.to_onnx(),
+        quantization,
         grid_source,
     })
 }

@@ -9,14 +9,16 @@ use ailurus_analyze::{
     Analysis, Code, Refusal,
     axis::{Axis, Run},
     cores::Core,
-    interp::wrap,
+    transfer::{is_softmax, softmax_axis},
+    walk::{ancestors, descendants},
 };
-use ailurus_onnx::{DataType, NodeId, Use, ValueId};
+use ailurus_onnx::{DataType, Node, NodeId, Use, ValueId};
 
 /// One edit per attention that runs on clusters.
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let late = a.trunk.other_cores.iter().filter(|c| sim.region.contains(&c.scores) && sim.region.contains(&c.context));
-    let edits = a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, sim)).collect::<Result<Vec<_>, _>>()?;
+    let cut = a.trunk.streams[layer];
+    let edits = a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, cut, sim)).collect::<Result<Vec<_>, _>>()?;
     Ok(edits.concat())
 }
 
@@ -31,7 +33,7 @@ fn beside(a: &Analysis, keys: &Axis) -> Option<(usize, usize)> {
     Some((count(&keys.0[..at])?, count(&keys.0[at + 1..])?))
 }
 
-fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
+fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let g = &a.interp.model.graph;
     let name = |id: NodeId| g.node(id).output(0).map(|v| g.name_of(v).to_owned()).unwrap_or_default();
     let fused = g.node(core.scores);
@@ -40,6 +42,16 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<Vec<ProportionalE
         ("com.microsoft", "Attention" | "MultiHeadAttention") => Some(5),
         _ => None,
     };
+    let refuse =
+        |node: NodeId, why: &str| Err(Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node));
+    if let ("com.microsoft", "QAttention") = (fused.domain.as_str(), fused.op_type.as_str()) {
+        let why = "this fused 8-bit attention takes no numbers to add to its scores, so cluster sizes cannot be";
+        return refuse(core.scores, why);
+    }
+    if let Some((id, _)) = softmax(a, core).filter(|(_, n)| n.op_type == "QLinearSoftmax") {
+        let why = "the scores of this attention exist in 8 bits only, so cluster sizes cannot be added to them";
+        return refuse(id, why);
+    }
     // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
     let place = |id: NodeId, input: usize, form: ScoreForm, keys: &Axis| {
         let (prefix, suffix) = beside(a, keys)?;
@@ -50,28 +62,38 @@ fn edit(a: &Analysis, core: &Core, sim: &Simulation) -> Result<Vec<ProportionalE
             let boolean = fused.input(input).and_then(|v| a.interp.get(v)).is_some_and(|m| m.dtype == DataType::Bool);
             place(core.scores, input, ScoreForm::Mask { boolean }, &core.memory).map(|e| vec![e])
         }
-        None => places(a, core, sim).and_then(|list| {
+        None => places(a, core, cut, sim).and_then(|list| {
             list.iter().map(|(id, input, form, keys)| place(*id, *input, *form, keys)).collect::<Option<Vec<_>>>()
         }),
     };
-    found.filter(|list| !list.is_empty()).ok_or_else(|| {
-        Refusal::new(
-            Code::AIL0208,
-            "the softmax of this attention was not found, so cluster sizes cannot be added to its scores",
-            "leave out --proportional-attention",
-        )
-        .at(g, core.scores)
-    })
+    match found.filter(|list| !list.is_empty()) {
+        Some(list) => Ok(list),
+        None => {
+            let why = "the scores of this attention were not found, or are in a layout to which cluster sizes cannot be added";
+            refuse(core.scores, why)
+        }
+    }
+}
+
+/// The softmax between scores and context.
+fn softmax<'a>(a: &Analysis<'a>, core: &Core) -> Option<(NodeId, &'a Node)> {
+    let g = &a.interp.model.graph;
+    let behind = descendants(g, g.node(core.scores).outputs.iter().flatten().copied());
+    let between = behind.and(&ancestors(g, g.node(core.context).inputs.iter().flatten().copied()));
+    g.nodes().find(|(id, n)| is_softmax(n) && between.contains(*id))
 }
 
 /// Where scores are ready for their exponential: in front of the softmax; where that is spelt out, behind scale and bias.
-fn places(a: &Analysis, core: &Core, sim: &Simulation) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
+fn places(
+    a: &Analysis,
+    core: &Core,
+    cut: ValueId,
+    sim: &Simulation,
+) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
     let g = &a.interp.model.graph;
-    let behind = ailurus_analyze::walk::descendants(g, g.node(core.scores).outputs.iter().flatten().copied())
-        .and(&ailurus_analyze::walk::ancestors(g, g.node(core.context).inputs.iter().flatten().copied()));
-    if let Some((id, node)) = g.nodes().find(|(id, n)| n.op_type == "Softmax" && behind.contains(*id)) {
-        let keys = wrap(node.int("axis", -1), a.interp.get(node.input(0)?)?.rank()?)?;
-        let (form, axis) = scores_at(a, sim, node.input(0)?, keys)?;
+    if let Some((id, node)) = softmax(a, core) {
+        let keys = softmax_axis(node, a.interp.model.opset(), a.interp.get(node.input(0)?)?.rank()?)?;
+        let (form, axis) = scores_at(a, cut, sim, node.input(0)?, keys)?;
         return Some(vec![(id, 0, form, axis)]);
     }
     let mut scores = g.node(core.scores).output(0)?;
@@ -85,7 +107,7 @@ fn places(a: &Analysis, core: &Core, sim: &Simulation) -> Option<Vec<(NodeId, us
     }
     let rank = a.interp.get(scores)?.rank()?;
     let from_back = if g.node(core.scores).input(0) == Some(core.query) { 1 } else { 2 };
-    let (form, axis) = scores_at(a, sim, scores, rank.checked_sub(from_back)?)?;
+    let (form, axis) = scores_at(a, cut, sim, scores, rank.checked_sub(from_back)?)?;
     let inputs = g.uses(scores).iter().filter_map(|u| match *u {
         Use::Input { node, slot } => Some((node, slot, form, axis.clone())),
         _ => None,
@@ -94,11 +116,11 @@ fn places(a: &Analysis, core: &Core, sim: &Simulation) -> Option<Vec<(NodeId, us
 }
 
 /// How scores are laid out, and what their keys are.
-fn scores_at(a: &Analysis, sim: &Simulation, v: ValueId, keys: usize) -> Option<(ScoreForm, Axis)> {
+fn scores_at(a: &Analysis, cut: ValueId, sim: &Simulation, v: ValueId, keys: usize) -> Option<(ScoreForm, Axis)> {
     let atoms = &sim.interp_atoms;
     let scores = sim.values.get(&v)?;
     let (axes, rank) = (scores.axes(), scores.rank()?);
-    let stream = a.interp.get(a.trunk.streams[0])?.axes();
+    let stream = a.interp.get(cut)?.axes();
     let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
         Layout::BatchTokenChannel | Layout::BatchChannelToken => stream[0].clone(),
         Layout::TokenBatchChannel => stream[1].clone(),

@@ -27,8 +27,14 @@ pub fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     Some(vec![Abs::new(out, q.dtype, q.activation)])
 }
 
-/// com.microsoft `Attention`: input, packed projection weights and bias inside the operator.
+/// com.microsoft `Attention` and `QAttention`: input, packed projection weights and bias inside the operator.
 pub fn packed(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    // Tokens that see only those before them, or a mask with an entry for each, are told apart by their positions.
+    let (mask, past) = if ctx.node.op_type == "QAttention" { (5, 8) } else { (3, 4) };
+    let ordered = ctx.node.int("unidirectional", 0) != 0 || ctx.node.int("do_rotary", 0) != 0;
+    if ordered || ctx.input(mask).is_some() || ctx.input(past).is_some() {
+        return None;
+    }
     let x = ctx.input(0)?.clone();
     let mut axes = x.axes.clone().filter(|a| a.len() == 3)?;
     let bias = ctx.axes(1)?;
@@ -43,7 +49,9 @@ pub fn packed(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     if !ctx.atoms.symbols.equal(&value_size, &ctx.atoms.size(&axes[2])) {
         axes[2] = ctx.atoms.axis("context", value_size);
     }
-    Some(vec![Abs::new(axes, x.dtype, x.activation)])
+    // The 8-bit form gives the type of its scales.
+    let dtype = if ctx.node.op_type == "QAttention" { ctx.dtype(3) } else { x.dtype };
+    Some(vec![Abs::new(axes, dtype, x.activation)])
 }
 
 /// com.microsoft `MultiHeadAttention`: Q, K, V as `[B, T, H·d]`.

@@ -4,12 +4,14 @@ use super::elementwise::unify;
 use crate::{
     abs::Abs,
     axis::Axis,
+    contraction::{self, Order},
     interp::{Ctx, How},
 };
+use ailurus_onnx::DataType;
 use indexmap::IndexMap;
 
-/// `a[.., m, k] x b[.., k, n]` with broadcast leading axes.
-fn product(ctx: &mut Ctx, a: Abs, b: Abs) -> Option<Abs> {
+/// `a[.., m, k] x b[.., k, n]` with broadcast leading axes; the factors are the inputs at `slots`.
+fn product(ctx: &mut Ctx, a: Abs, b: Abs, slots: (usize, usize)) -> Option<Abs> {
     let (mut x, mut y) = (a.axes.clone()?, b.axes.clone()?);
     let (lift_left, lift_right) = (x.len() == 1, y.len() == 1);
     if lift_left {
@@ -22,8 +24,8 @@ fn product(ctx: &mut Ctx, a: Abs, b: Abs) -> Option<Abs> {
     if n < 2 || m < 2 {
         return None;
     }
-    ctx.effect(0, &x[n - 1], How::Contract);
-    ctx.effect(1, &y[m - 2], How::Contract);
+    ctx.effect(slots.0, &x[n - 1], How::Contract);
+    ctx.effect(slots.1, &y[m - 2], How::Contract);
     let rank = n.max(m);
     let mut out = Vec::with_capacity(rank);
     for i in 0..rank - 2 {
@@ -40,48 +42,31 @@ fn product(ctx: &mut Ctx, a: Abs, b: Abs) -> Option<Abs> {
     Some(Abs::new(out, a.dtype, a.activation || b.activation))
 }
 
+/// Every matrix product that has both factors as inputs.
 pub fn matmul(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let (a, b) = (ctx.input(0)?.clone(), ctx.input(1)?.clone());
-    let mut out = product(ctx, a, b)?;
-    if ctx.node.op_type == "MatMulInteger" {
-        out.dtype = ailurus_onnx::DataType::I32;
+    let p = contraction::of(ctx.node)?;
+    if ctx.node.str("activation").is_some_and(|a| a.to_ascii_lowercase().contains("max")) {
+        return None;
     }
+    let arranged = |a: Abs, order: Order| Abs { axes: a.axes.map(|x| order.arrange(x)), ..a };
+    let a = arranged(ctx.input(p.left)?.clone(), p.left_order);
+    let b = arranged(ctx.input(p.right)?.clone(), p.right_order);
+    let mut out = product(ctx, a, b, (p.left, p.right))?;
+    out.dtype = result_type(ctx, out.dtype);
     Some(vec![out])
 }
 
-fn swap_last(mut a: Abs) -> Abs {
-    if let Some(axes) = &mut a.axes
-        && axes.len() >= 2
-    {
-        let n = axes.len();
-        axes.swap(n - 1, n - 2);
+/// Element type of a product: quantised ones give their factors' type up.
+fn result_type(ctx: &Ctx, left: DataType) -> DataType {
+    match ctx.node.op_type.as_str() {
+        "MatMulInteger" | "MatMulInteger16" => DataType::I32,
+        "MatMulIntegerToFloat" => ctx.dtype(2),
+        "QLinearMatMul" => ctx.dtype(7),
+        // Without a scale for its result it gives floats.
+        "QGemm" => ctx.input(8).map_or(DataType::F32, |zero| zero.dtype),
+        "GemmFloat8" => i32::try_from(ctx.node.int("dtype", 1)).map_or(DataType::Undefined, DataType::from_onnx),
+        _ => left,
     }
-    a
-}
-
-pub fn gemm(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let (mut a, mut b) = (ctx.input(0)?.clone(), ctx.input(1)?.clone());
-    if ctx.node.int("transA", 0) == 1 {
-        a = swap_last(a);
-    }
-    if ctx.node.int("transB", 0) == 1 {
-        b = swap_last(b);
-    }
-    Some(vec![product(ctx, a, b)?])
-}
-
-pub fn fused_matmul(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let (mut a, mut b) = (ctx.input(0)?.clone(), ctx.input(1)?.clone());
-    if ctx.node.int("transBatchA", 0) == 1 || ctx.node.int("transBatchB", 0) == 1 {
-        return None;
-    }
-    if ctx.node.int("transA", 0) == 1 {
-        a = swap_last(a);
-    }
-    if ctx.node.int("transB", 0) == 1 {
-        b = swap_last(b);
-    }
-    Some(vec![product(ctx, a, b)?])
 }
 
 pub fn einsum(ctx: &mut Ctx) -> Option<Vec<Abs>> {

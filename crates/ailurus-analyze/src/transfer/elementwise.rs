@@ -80,14 +80,26 @@ const NARY: &[&str] = &[
     "Xor",
 ];
 const QUANTIZE: &[&str] = &["QuantizeLinear", "DequantizeLinear"];
-const MICROSOFT: &[&str] =
-    &["BiasGelu", "FastGelu", "QuickGelu", "Gelu", "BiasAdd", "QuantizeLinear", "DequantizeLinear", "BiasSplitGelu"];
+const MICROSOFT: &[&str] = &["BiasAdd", "BiasGelu", "BiasSplitGelu", "FastGelu", "Gelu", "QuickGelu"];
+
+/// Operators whose operands stand among parameters (scales, zero points, rates): their positions, and that of a zero
+/// point which has the element type of the result.
+fn spread(domain: &str, op: &str) -> Option<(&'static [usize], Option<usize>)> {
+    Some(match (domain, op) {
+        ("com.microsoft", "QLinearAdd" | "QLinearMul") => (&[0, 3], Some(7)),
+        ("com.microsoft", "QLinearSigmoid" | "QLinearLeakyRelu") => (&[0], Some(4)),
+        ("com.microsoft", "QLinearWhere") => (&[0, 1, 4], Some(8)),
+        ("com.microsoft", "MulInteger") => (&[0, 2], None),
+        ("com.microsoft", "BiasDropout") => (&[0, 1, 2], None),
+        _ => return None,
+    })
+}
 
 /// True when the operator maps each element on its own (constants broadcast).
 pub fn is_elementwise(domain: &str, op: &str) -> bool {
     match domain {
         "" => UNARY.contains(&op) || NARY.contains(&op) || QUANTIZE.contains(&op),
-        "com.microsoft" => MICROSOFT.contains(&op),
+        "com.microsoft" => MICROSOFT.contains(&op) || QUANTIZE.contains(&op) || spread(domain, op).is_some(),
         _ => false,
     }
 }
@@ -126,20 +138,23 @@ pub fn broadcast(atoms: &Atoms, operands: &[&Abs]) -> Option<Vec<Axis>> {
 pub fn elementwise(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let op = ctx.node.op_type.clone();
     // Scales, zero points, bounds: parameters per tensor or channel, never the carrier of meaning.
-    let parameters_only =
-        QUANTIZE.contains(&op.as_str()) || op == "Clip" || (ctx.node.domain == "com.microsoft" && op != "BiasAdd");
-    let operands: Vec<&Abs> = ctx.inputs.iter().flatten().take(if parameters_only { 1 } else { usize::MAX }).collect();
+    let parameters_only = op == "Clip" || (ctx.node.domain == "com.microsoft" && op != "BiasAdd");
+    let apart = spread(&ctx.node.domain, &op);
+    let operands: Vec<&Abs> = match apart {
+        Some((slots, _)) => slots.iter().filter_map(|&i| ctx.input(i)).collect(),
+        None => ctx.inputs.iter().flatten().take(if parameters_only { 1 } else { usize::MAX }).collect(),
+    };
     let axes = broadcast(ctx.atoms, &operands)?;
     let dtype = match op.as_str() {
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" | "And" | "Or" | "Xor" | "IsNaN"
         | "IsInf" => DataType::Bool,
         "Where" => ctx.dtype(1),
-        "QuantizeLinear" => ctx.input(2).map_or(DataType::U8, |z| z.dtype),
-        "DequantizeLinear" => ctx.dtype(1),
-        _ => ctx.dtype(0),
+        "QLinearWhere" => ctx.input(8).map_or(ctx.dtype(1), |z| z.dtype),
+        "MulInteger" => DataType::I32,
+        _ => apart.and_then(|(_, zero)| ctx.input(zero?)).map_or(ctx.dtype(0), |z| z.dtype),
     };
     let activation = operands.iter().any(|a| a.activation);
-    let elements = compute(&op, ctx, dtype);
+    let elements = if apart.is_none() { compute(&op, ctx, dtype) } else { None };
     let mut out = Abs::new(axes, dtype, activation);
     out.elements = elements;
     Some(vec![out])
@@ -328,14 +343,4 @@ fn integer(op: &str, args: &[Scalar], atoms: &mut Atoms) -> Option<Scalar> {
         ("Clip", _) => return None,
         _ => return None,
     }))
-}
-
-/// Per-tensor quantisation of an activation: element by element, with a scale taken over the whole tensor.
-pub fn dynamic_quantize(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let axes = ctx.axes(0)?;
-    Some(vec![
-        Abs::new(axes, DataType::U8, true),
-        Abs::new(Vec::new(), DataType::F32, true),
-        Abs::new(Vec::new(), DataType::U8, true),
-    ])
 }

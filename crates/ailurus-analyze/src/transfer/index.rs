@@ -271,7 +271,13 @@ pub fn scatter(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 const MAX_WEIGHT: usize = 1024;
 
 pub fn concat(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let operands: Vec<Abs> = ctx.inputs.iter().cloned().collect::<Option<_>>()?;
+    let all: Vec<usize> = (0..ctx.inputs.len()).collect();
+    join(ctx, &all)
+}
+
+/// Joins the inputs at these positions along `axis`.
+pub fn join(ctx: &mut Ctx, slots: &[usize]) -> Option<Vec<Abs>> {
+    let operands: Vec<Abs> = slots.iter().map(|&i| ctx.input(i).cloned()).collect::<Option<_>>()?;
     let rank = operands.iter().map(|o| o.rank()).collect::<Option<Vec<_>>>()?.into_iter().max()?;
     if operands.iter().any(|o| o.rank() != Some(rank)) {
         return None;

@@ -7,8 +7,10 @@
 mod attention;
 mod contract;
 mod elementwise;
+mod fused;
 mod index;
 mod normalize;
+mod quantized;
 mod shape;
 mod spatial;
 mod value;
@@ -16,7 +18,7 @@ mod value;
 use crate::{abs::Abs, interp::Ctx};
 
 pub use elementwise::is_elementwise;
-pub use normalize::is_norm;
+pub use normalize::{is_norm, is_softmax, softmax_axis};
 
 /// Interprets one node.
 pub fn apply(ctx: &mut Ctx) -> Option<Vec<Abs>> {
@@ -59,8 +61,7 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "Trilu" => index::triangle(ctx),
         "EyeLike" => index::eye(ctx),
 
-        "MatMul" | "MatMulInteger" => contract::matmul(ctx),
-        "Gemm" => contract::gemm(ctx),
+        "MatMul" | "MatMulInteger" | "QLinearMatMul" | "Gemm" => contract::matmul(ctx),
         "Einsum" => contract::einsum(ctx),
 
         "Softmax" | "LogSoftmax" | "Hardmax" | "LpNormalization" => normalize::softmax(ctx),
@@ -69,7 +70,9 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "InstanceNormalization" | "GroupNormalization" => normalize::instance_norm(ctx),
         op if op.starts_with("Reduce") => normalize::reduce(ctx),
 
-        "Conv" | "ConvInteger" => spatial::conv(ctx),
+        "Conv" => spatial::conv(ctx),
+        "ConvInteger" => quantized::conv_integer(ctx),
+        "QLinearConv" => quantized::conv(ctx),
         "ConvTranspose" => spatial::conv_transpose(ctx),
         "MaxPool" | "AveragePool" | "LpPool" => spatial::pool(ctx),
         "GlobalAveragePool" | "GlobalMaxPool" => spatial::global_pool(ctx),
@@ -78,7 +81,9 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "SpaceToDepth" => spatial::space_to_depth(ctx),
 
         "Attention" => attention::standard(ctx),
-        "DynamicQuantizeLinear" => elementwise::dynamic_quantize(ctx),
+        "RotaryEmbedding" => fused::rotary(ctx),
+        "QuantizeLinear" | "DequantizeLinear" => quantized::linear(ctx),
+        "DynamicQuantizeLinear" => quantized::dynamic(ctx),
         op if is_elementwise("", op) => elementwise::elementwise(ctx),
         _ => None,
     }
@@ -87,10 +92,28 @@ fn standard(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 fn microsoft(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     match ctx.node.op_type.as_str() {
         "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => normalize::skip_layer_norm(ctx),
-        "Attention" => attention::packed(ctx),
+        "Attention" | "QAttention" => attention::packed(ctx),
         "MultiHeadAttention" => attention::multi_head(ctx),
-        "FusedMatMul" => contract::fused_matmul(ctx),
-        "GemmFastGelu" => contract::matmul(ctx),
+
+        "FusedMatMul" | "TransposeMatMul" | "FusedMatMulActivation" | "FusedGemm" | "GemmFastGelu" | "GemmFloat8" => {
+            contract::matmul(ctx)
+        }
+        "RotaryEmbedding" => fused::rotary(ctx),
+        "MatMulNBits" | "MatMulBnb4" => fused::packed_matmul(ctx),
+        "FusedConv" | "NhwcFusedConv" => fused::conv(ctx),
+        "GroupNorm" | "SkipGroupNorm" => fused::group_norm(ctx),
+        "NhwcMaxPool" => spatial::pool_of(ctx, true),
+        "BiasSoftmax" => normalize::softmax(ctx),
+
+        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" | "MatMulInteger16" | "QGemm" => contract::matmul(ctx),
+        "QLinearConv" => quantized::conv(ctx),
+        "QLinearConcat" => quantized::concat(ctx),
+        "QLinearSoftmax" => quantized::softmax(ctx),
+        "QLinearAveragePool" => quantized::average_pool(ctx),
+        "QLinearGlobalAveragePool" => quantized::global_pool(ctx),
+        "QLinearReduceMean" => normalize::reduce(ctx),
+        "ReduceSumInteger" => quantized::reduce_sum_integer(ctx),
+        "QuantizeLinear" | "DequantizeLinear" => quantized::linear(ctx),
         op if is_elementwise("com.microsoft", op) => elementwise::elementwise(ctx),
         _ => None,
     }

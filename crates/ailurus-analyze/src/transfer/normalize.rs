@@ -5,7 +5,7 @@ use crate::{
     axis::Axis,
     interp::{Ctx, How, wrap},
 };
-use ailurus_onnx::DataType;
+use ailurus_onnx::{DataType, Node};
 
 /// True for operators that normalise a tensor over trailing axes and keep its shape.
 pub fn is_norm(op: &str) -> bool {
@@ -15,14 +15,38 @@ pub fn is_norm(op: &str) -> bool {
 pub fn softmax(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let a = ctx.input(0)?.clone();
     let axes = a.axes.clone()?;
-    let coerced = ctx.node.op_type != "LpNormalization" && ctx.model.opset() < 13;
-    let at = ctx.axis_attr("axis", if coerced { 1 } else { -1 }, axes.len())?;
+    let coerced = match ctx.node.op_type.as_str() {
+        "LpNormalization" => false,
+        "BiasSoftmax" => true,
+        "QLinearSoftmax" => ctx.node.int("opset", 13) < 13,
+        _ => ctx.model.opset() < 13,
+    };
+    let at = softmax_axis(ctx.node, ctx.model.opset(), axes.len())?;
     // Before opset 13 softmax flattened everything from `axis` on.
     let over = if coerced { at..axes.len() } else { at..at + 1 };
     for axis in &axes[over] {
         ctx.effect(0, axis, How::Normalize);
     }
     Some(vec![Abs { elements: None, ..a }])
+}
+
+/// The axis a softmax normalises, or the first of those.
+pub fn softmax_axis(node: &Node, opset: i64, rank: usize) -> Option<usize> {
+    let default = match node.op_type.as_str() {
+        "QLinearSoftmax" | "LpNormalization" => -1,
+        "BiasSoftmax" => 1,
+        _ if opset < 13 => 1,
+        _ => -1,
+    };
+    wrap(node.int("axis", default), rank)
+}
+
+/// True for the operators that turn scores into probabilities.
+pub fn is_softmax(node: &Node) -> bool {
+    matches!(
+        (node.domain.as_str(), node.op_type.as_str()),
+        ("", "Softmax") | ("com.microsoft", "QLinearSoftmax" | "BiasSoftmax")
+    )
 }
 
 pub fn layer_norm(ctx: &mut Ctx) -> Option<Vec<Abs>> {

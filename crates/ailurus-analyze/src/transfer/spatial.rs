@@ -48,8 +48,13 @@ fn slide(ctx: &mut Ctx, axes: &[Axis], kernel: &[i64], ceil: bool) -> Vec<Axis> 
 }
 
 pub fn conv(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let (a, w) = (ctx.input(0)?.clone(), ctx.axes(1)?);
-    let axes = a.axes.clone()?;
+    conv_of(ctx, 1, false)
+}
+
+/// A convolution with its weights `[out, in, ..]` at input `weights`; the map may have its channels last.
+pub fn conv_of(ctx: &mut Ctx, weights: usize, channels_last: bool) -> Option<Vec<Abs>> {
+    let (a, w) = (ctx.input(0)?.clone(), ctx.axes(weights)?);
+    let axes = channels_second(a.axes.clone()?, channels_last);
     if axes.len() < 3 || w.len() != axes.len() {
         return None;
     }
@@ -57,7 +62,23 @@ pub fn conv(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     ctx.effect(0, &axes[1], How::Contract);
     let mut out = vec![axes[0].clone(), w[0].clone()];
     out.extend(slide(ctx, &axes, &kernel, false));
-    Some(vec![Abs::new(out, a.dtype, a.activation)])
+    Some(vec![Abs::new(channels_back(out, channels_last), a.dtype, a.activation)])
+}
+
+/// `[B, .., C]` as `[B, C, ..]`.
+fn channels_second(mut axes: Vec<Axis>, last: bool) -> Vec<Axis> {
+    if last && axes.len() > 2 {
+        axes[1..].rotate_right(1);
+    }
+    axes
+}
+
+/// `[B, C, ..]` as `[B, .., C]`.
+fn channels_back(mut axes: Vec<Axis>, last: bool) -> Vec<Axis> {
+    if last && axes.len() > 2 {
+        axes[1..].rotate_left(1);
+    }
+    axes
 }
 
 pub fn conv_transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
@@ -88,23 +109,33 @@ pub fn conv_transpose(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 }
 
 pub fn pool(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    pool_of(ctx, false)
+}
+
+/// Pooling of a map that may have its channels last.
+pub fn pool_of(ctx: &mut Ctx, channels_last: bool) -> Option<Vec<Abs>> {
     let a = ctx.input(0)?.clone();
-    let axes = a.axes.clone()?;
+    let axes = channels_second(a.axes.clone()?, channels_last);
     let kernel = ctx.node.ints("kernel_shape")?.to_vec();
     let ceil = ctx.node.int("ceil_mode", 0) == 1;
     let mut out = axes.get(..2)?.to_vec();
     out.extend(slide(ctx, &axes, &kernel, ceil));
-    Some(vec![Abs::new(out, a.dtype, a.activation)])
+    Some(vec![Abs::new(channels_back(out, channels_last), a.dtype, a.activation)])
 }
 
 pub fn global_pool(ctx: &mut Ctx) -> Option<Vec<Abs>> {
+    global_pool_of(ctx, false)
+}
+
+/// Pooling over all positions of a map that may have its channels last.
+pub fn global_pool_of(ctx: &mut Ctx, channels_last: bool) -> Option<Vec<Abs>> {
     let a = ctx.input(0)?.clone();
-    let mut axes = a.axes.clone()?;
+    let mut axes = channels_second(a.axes.clone()?, channels_last);
     for axis in axes.iter_mut().skip(2) {
         ctx.effect(0, axis, How::Reduce);
         *axis = Axis::one();
     }
-    Some(vec![Abs::new(axes, a.dtype, a.activation)])
+    Some(vec![Abs::new(channels_back(axes, channels_last), a.dtype, a.activation)])
 }
 
 pub fn resize(ctx: &mut Ctx) -> Option<Vec<Abs>> {

@@ -17,6 +17,8 @@ const REACH: usize = 24;
 fn sum_of(node: &Node) -> Option<(ValueId, ValueId, ValueId)> {
     match (node.domain.as_str(), node.op_type.as_str()) {
         ("", "Add") => Some((node.input(0)?, node.input(1)?, node.output(0)?)),
+        ("com.microsoft", "QLinearAdd") => Some((node.input(0)?, node.input(3)?, node.output(0)?)),
+        ("com.microsoft", "BiasDropout") => Some((node.input(0)?, node.input(2)?, node.output(0)?)),
         ("", "Sum") if node.inputs.len() == 2 => Some((node.input(0)?, node.input(1)?, node.output(0)?)),
         ("com.microsoft", "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization") => {
             Some((node.input(0)?, node.input(1)?, node.output(3).or(node.output(0))?))
@@ -45,6 +47,7 @@ fn is_plain(op: &str) -> bool {
             | "Clip"
             | "QuantizeLinear"
             | "DequantizeLinear"
+            | "QLinearMul"
     )
 }
 
@@ -96,6 +99,13 @@ impl Search<'_, '_> {
         None
     }
 
+    /// The stream that an operand of a sum comes from: where it was quantised on the way, the numbers in front of that, so
+    /// that merging does not add a rounding; an 8-bit stream only where there are no such numbers.
+    fn stream_of(&self, operand: ValueId, accept: &dyn Fn(ValueId) -> bool) -> Option<ValueId> {
+        let float = |v: ValueId| self.interp.get(v).is_some_and(|a| a.dtype.is_float());
+        self.strip(operand, &|v| accept(v) && float(v)).or_else(|| self.strip(operand, accept))
+    }
+
     /// The sum that adds the attention's result to the stream the block started from: (sum, stream).
     fn join(&self, core: &Core) -> Option<(ValueId, ValueId)> {
         let from = self.g.node(core.context).output(0)?;
@@ -112,7 +122,7 @@ impl Search<'_, '_> {
             for (own, other) in [(a, b), (b, a)] {
                 if descends(own)
                     && !descends(other)
-                    && let Some(stream) = self.strip(other, &upstream)
+                    && let Some(stream) = self.stream_of(other, &upstream)
                 {
                     return Some((out, stream));
                 }

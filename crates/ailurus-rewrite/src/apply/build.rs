@@ -130,25 +130,15 @@ impl Build {
 
     /// Back to the stream's own layout.
     pub fn restored(&mut self, what: &str, v: ValueId, layout: Layout, shape: &StreamShape) -> Result<ValueId, Error> {
-        let dim = shape.dims();
+        let ty = Some(shape.laid_out(layout));
         match layout {
             Layout::BatchTokenChannel => Ok(v),
-            Layout::TokenBatchChannel => {
-                let ty = shape.typed(vec![dim[1].clone(), dim[0].clone(), dim[2].clone()]);
-                self.transpose(what, v, &[1, 0, 2], Some(ty))
-            }
-            Layout::BatchChannelToken => {
-                let ty = shape.typed(vec![dim[0].clone(), dim[2].clone(), dim[1].clone()]);
-                self.transpose(what, v, &[0, 2, 1], Some(ty))
-            }
-            Layout::TokenChannel => {
-                let ty = shape.typed(dim[1..].to_vec());
-                self.with_axes(what, "Squeeze", v, &[0], Some(ty))
-            }
+            Layout::TokenBatchChannel => self.transpose(what, v, &[1, 0, 2], ty),
+            Layout::BatchChannelToken => self.transpose(what, v, &[0, 2, 1], ty),
+            Layout::TokenChannel => self.with_axes(what, "Squeeze", v, &[0], ty),
             Layout::Flat => {
                 let (_, c) = shape.fixed()?;
-                let ty = shape.typed(vec![Dim::Unknown, dim[2].clone()]);
-                self.reshape(what, v, &[-1, c], Some(ty))
+                self.reshape(what, v, &[-1, c], ty)
             }
         }
     }
@@ -220,9 +210,9 @@ impl StreamShape {
         self.tokens.zip(self.channels).ok_or_else(|| Error::Plan("a flattened stream needs static sizes".into()))
     }
 
-    pub fn dims(&self) -> Vec<Dim> {
+    fn dims(&self) -> [Dim; 3] {
         let tokens = self.tokens.map_or_else(|| Dim::Param(self.symbol.into()), Dim::Value);
-        vec![self.batch.clone(), tokens, self.channels.map_or(Dim::Unknown, Dim::Value)]
+        [self.batch.clone(), tokens, self.channels.map_or(Dim::Unknown, Dim::Value)]
     }
 
     pub fn typed(&self, dims: Vec<Dim>) -> TensorType {
@@ -230,7 +220,19 @@ impl StreamShape {
     }
 
     pub fn ty(&self) -> TensorType {
-        self.typed(self.dims())
+        self.typed(self.dims().to_vec())
+    }
+
+    /// The type in a stream's own layout.
+    pub fn laid_out(&self, layout: Layout) -> TensorType {
+        let [batch, tokens, channels] = self.dims();
+        self.typed(match layout {
+            Layout::BatchTokenChannel => vec![batch, tokens, channels],
+            Layout::TokenBatchChannel => vec![tokens, batch, channels],
+            Layout::BatchChannelToken => vec![batch, channels, tokens],
+            Layout::TokenChannel => vec![tokens, channels],
+            Layout::Flat => vec![Dim::Unknown, channels],
+        })
     }
 
     /// The first two dimensions, with another element type: index, anchor and size.

@@ -3,7 +3,7 @@
 use super::{
     Clusters, Targets,
     build::{Build, StreamShape},
-    metric,
+    metric, quantize,
 };
 use crate::{DOMAIN, error::Error, plan::Plan};
 use ailurus_onnx::{Attribute, DataType, NodeSpec, Use, ValueId};
@@ -34,7 +34,9 @@ pub fn attributes(mut spec: NodeSpec, list: Attributes) -> NodeSpec {
 
 pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters, Error> {
     let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
-    let base = b.canonical("stream", targets.cut, plan.cut.layout, &full)?;
+    let quantization = plan.cut.quantization.as_ref();
+    let numbers = quantize::numbers(b, "stream_numbers", targets.cut, quantization, full.laid_out(plan.cut.layout))?;
+    let base = b.canonical("stream", numbers, plan.cut.layout, &full)?;
     let measured = metric::value(b, plan, targets, base)?;
 
     let mut inputs = vec![measured];
@@ -60,8 +62,15 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
         .domain(DOMAIN)
         .name(name.clone())
         .output(name, Some(merged.ty()));
-    let start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
-    let stream = b.restored("merged_stream", start, plan.cut.layout, &merged)?;
+    let mut start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
+    let mut stream = b.restored("merged_stream", start, plan.cut.layout, &merged)?;
+    if quantization.is_some() {
+        let ty = merged.laid_out(plan.cut.layout);
+        stream = quantize::stored(b, "merged_stored", stream, quantization, ty.clone())?;
+        // The update of a cluster counts from what its blocks really start with: the rounded mean.
+        let rounded = quantize::numbers(b, "merged_rounded", stream, quantization, ty)?;
+        start = b.canonical("merged_start", rounded, plan.cut.layout, &merged)?;
+    }
     b.edit.replace_uses(targets.cut, stream, |u| match u {
         Use::Input { node, .. } | Use::Capture { node } => targets.region.contains(&node),
         Use::GraphOutput { .. } => false,

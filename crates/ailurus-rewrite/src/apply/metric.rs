@@ -3,12 +3,16 @@
 use super::{
     Targets,
     build::{Build, StreamShape, floats},
+    quantize,
 };
 use crate::{
     error::Error,
-    plan::{KeysPlan, MetricPlan, Plan},
+    plan::{KeysPlan, MetricPlan, Plan, Scales},
 };
-use ailurus_analyze::{constants, walk::ancestors};
+use ailurus_analyze::{
+    constants::{Scaled, Stored},
+    walk::ancestors,
+};
 use ailurus_onnx::{DataType, Model, NodeSpec, Storage, Tensor, ValueId};
 use ailurus_ops::keys::{KeyProjection, fold_mean_keys};
 use std::collections::HashMap;
@@ -23,6 +27,7 @@ pub fn value(b: &mut Build, plan: &Plan, targets: &Targets, base: ValueId) -> Re
 fn head_mean_keys(b: &mut Build, plan: &Plan, targets: &Targets, keys: &KeysPlan) -> Result<ValueId, Error> {
     let full = StreamShape::full(plan);
     let input = clone_path(b, targets.cut, keys)?;
+    let input = quantize::numbers(b, "keys/numbers", input, keys.quantization.as_ref(), full.laid_out(keys.layout))?;
     let input = b.canonical("keys/input", input, keys.layout, &full)?;
     let (weight, bias) = fold(b, keys, full.dtype)?;
     let width = Some(keys.columns.head_dim as i64);
@@ -74,18 +79,29 @@ fn clone_path(b: &mut Build, cut: ValueId, keys: &KeysPlan) -> Result<ValueId, E
 fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Option<Tensor>), Error> {
     let model = b.edit.model();
     let foreign = |name: &str| Error::Foreign { what: "the constant", name: name.to_owned() };
-    let constant = |name: &str| {
-        let v = b.value(name)?;
-        if let Some(found) = constants::floats(model, v) {
+    let find = |name: &str, scales: &Option<Scales>| {
+        let scaled = match scales {
+            None => None,
+            Some(s) => Some(Scaled {
+                scale: b.value(&s.scale)?,
+                zero_point: s.zero_point.as_deref().map(|z| b.value(z)).transpose()?,
+                axis: s.axis,
+            }),
+        };
+        Ok::<_, Error>(Stored { value: b.value(name)?, scaled })
+    };
+    let constant = |name: &str, scales: &Option<Scales>| {
+        let stored = find(name, scales)?;
+        if let Some(found) = stored.floats(model) {
             return Ok(found);
         }
         // where a file is missing, this says so
-        if let Some(stored) = model.graph.constant(v) {
-            model.f32s(&stored)?;
+        if let Some(t) = model.graph.constant(stored.value) {
+            model.f32s(&t)?;
         }
         Err(foreign(name))
     };
-    let dims = constants::shape(model, b.value(&keys.weight)?).ok_or_else(|| foreign(&keys.weight))?;
+    let dims = find(&keys.weight, &keys.weight_scales)?.shape(model).ok_or_else(|| foreign(&keys.weight))?;
     let [first, second] = dims[..] else { return Err(Error::Plan("key weights are not a matrix".into())) };
     let (channels, columns) = if keys.transposed { (second, first) } else { (first, second) };
     let width = keys.columns.head_dim as i64;
@@ -98,11 +114,11 @@ fn fold(b: &mut Build, keys: &KeysPlan, dtype: DataType) -> Result<(Tensor, Opti
         let bias = keys.bias.is_some().then(|| absent(b.name("keys/bias"), &shapes[1]));
         return Ok((weight, bias));
     }
-    let weight = constant(&keys.weight)?;
+    let weight = constant(&keys.weight, &keys.weight_scales)?;
     let bias = match &keys.bias {
         None => None,
         Some(name) => {
-            let bias = constant(name)?.data;
+            let bias = constant(name, &keys.bias_scales)?.data;
             Some(if bias.len() == 1 { vec![bias[0]; columns] } else { bias })
         }
     };

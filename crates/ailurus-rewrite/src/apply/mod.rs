@@ -8,6 +8,7 @@ mod gather;
 mod metric;
 mod operands;
 mod proportional;
+mod quantize;
 mod unfold;
 
 use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare};

@@ -5,6 +5,7 @@ use super::{
     arranged::Arranged,
     build::{Build, StreamShape},
     cluster::attributes,
+    quantize,
 };
 use crate::{
     DOMAIN,
@@ -56,13 +57,15 @@ fn one(
     edit: &UnfoldEdit,
     value: ValueId,
 ) -> Result<ValueId, Error> {
-    let dtype = DataType::from_onnx(edit.dtype);
     let shape = |shape: StreamShape| {
         let channels = edit.channels.or(shape.channels);
+        let dtype = DataType::from_onnx(edit.dtype);
         StreamShape { channels, dtype, ..shape }.beside(plan, edit.prefix, edit.suffix)
     };
     let (full, merged) = (shape(StreamShape::full(plan)), shape(StreamShape::merged(plan)));
-    let z = b.canonical("reduced", value, edit.layout, &merged)?;
+    let quantization = edit.quantization.as_ref();
+    let z = quantize::numbers(b, "reduced_numbers", value, quantization, merged.laid_out(edit.layout))?;
+    let z = b.canonical("reduced", z, edit.layout, &merged)?;
     let name = b.name("unfolded");
     let (op, inputs, list) = match edit.mode {
         UnfoldMode::Residual => (
@@ -77,5 +80,6 @@ fn one(
     };
     let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(full.ty()));
     let y = b.edit.add(attributes(spec, list))?;
-    b.restored("unfolded_stream", y, edit.layout, &full)
+    let y = b.restored("unfolded_stream", y, edit.layout, &full)?;
+    quantize::stored(b, "unfolded_stored", y, quantization, full.laid_out(edit.layout))
 }

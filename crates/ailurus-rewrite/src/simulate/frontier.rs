@@ -4,12 +4,14 @@ use super::Simulator;
 use crate::{
     layout::Layout,
     options::UnfoldMode,
-    plan::{Reroute, UnfoldEdit},
+    plan::{Quantization, Reroute, UnfoldEdit},
+    quantize,
 };
 use ailurus_analyze::{
     Code, Refusal,
     abs::Abs,
     axis::{Axis, Factor, Run},
+    quantization,
 };
 use ailurus_onnx::{DataType, NodeId, Use, ValueId};
 
@@ -60,27 +62,41 @@ impl Simulator<'_, '_> {
         if layout == Layout::Flat && (channels.is_none() || self.interp.atoms.known(&sequence).is_none()) {
             return Err(fail(self));
         }
-        let on_stream = self.a.trunk.streams.contains(&v) && !self.a.trunk.post_norm;
+        let is_stream = quantization::forms(self.g, v).any(|form| self.a.trunk.streams.contains(&form));
+        let on_stream = is_stream && !self.a.trunk.post_norm;
         let mode = if on_stream { unfold } else { UnfoldMode::Copy };
-        let dtype = self.a.interp.get(v).map_or(DataType::Undefined, |x| x.dtype);
-        if !matches!(dtype, DataType::F32 | DataType::F16) {
-            let name = self.g.name_of(v);
-            return Err(self.refuse(
-                Code::AIL0209,
-                id,
-                format!("`{name}` leaves the encoder with element type {dtype:?}; unfolding needs F32 or F16"),
-            ));
-        }
+        let (quantization, dtype) = self.stored(id, v)?;
         self.out.unfolds.push(UnfoldEdit {
             value: self.g.name_of(v).to_owned(),
             layout,
             channels,
+            quantization,
             mode,
             prefix,
             suffix,
             dtype: dtype.to_onnx(),
         });
         Ok(())
+    }
+
+    /// How a value that leaves is stored, and the type of its numbers: these are what is unfolded.
+    fn stored(&self, id: NodeId, v: ValueId) -> Result<(Option<Quantization>, DataType), Refusal> {
+        let dtype = self.a.interp.get(v).map_or(DataType::Undefined, |x| x.dtype);
+        match (dtype, quantize::of(&self.a.interp, v)) {
+            (DataType::F32 | DataType::F16, _) => Ok((None, dtype)),
+            (DataType::Undefined, _) => {
+                Ok((None, self.a.interp.get(self.cut).map_or(DataType::F32, |stream| stream.dtype)))
+            }
+            (_, Some((q, numbers))) => Ok((Some(q), numbers)),
+            (_, None) => {
+                let name = self.g.name_of(v);
+                Err(self.refuse(
+                    Code::AIL0209,
+                    id,
+                    format!("`{name}` leaves the encoder as {dtype:?} without a constant scale, so it cannot be unfolded"),
+                ))
+            }
+        }
     }
 
     /// The axis that holds the patches, taken out of a product with the batch.

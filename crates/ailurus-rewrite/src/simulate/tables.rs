@@ -8,12 +8,30 @@ use crate::{
 use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, transfer, walk::ancestors};
 use ailurus_onnx::{Node, NodeId, ValueId};
 
+/// The tables of a rotation that have a row per token: positions, or angles where there are no positions to look up.
+fn positions(node: &Node, slot: usize, out: &[Axis]) -> Option<Vec<Axis>> {
+    let tokens = out.get(if out.len() == 3 { 1 } else { 2 })?.clone();
+    let listed = if node.domain.is_empty() { 3 } else { 1 };
+    match slot {
+        s if s == listed => Some(vec![out[0].clone(), tokens]),
+        1 | 2 if node.domain.is_empty() && node.input(3).is_none() => Some(vec![out[0].clone(), tokens, Axis::one()]),
+        _ => None,
+    }
+}
+
 impl Simulator<'_, '_> {
     /// What the axes of a table at an input mean: those of the result for elementwise operators, those of the scores for
     /// the mask of a fused attention.
     fn table_axes(&self, node: &Node, slot: usize, out: &[Axis]) -> Option<Vec<Axis>> {
         if transfer::is_elementwise(&node.domain, &node.op_type) {
             return Some(out.to_vec());
+        }
+        // Scores and what is added to them, before they are normalised.
+        if (node.domain.as_str(), node.op_type.as_str()) == ("com.microsoft", "BiasSoftmax") {
+            return (slot == 1).then(|| out.to_vec());
+        }
+        if node.op_type == "RotaryEmbedding" {
+            return positions(node, slot, out);
         }
         let mask = match (node.domain.as_str(), node.op_type.as_str()) {
             ("", "Attention") => 3,
