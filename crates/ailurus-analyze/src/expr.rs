@@ -190,6 +190,12 @@ impl Expr {
         }
     }
 
+    /// A single variable, once.
+    pub fn is_symbol(&self) -> bool {
+        let mut terms = self.0.iter();
+        matches!((terms.next(), terms.next()), (Some((m, 1)), None) if m.len() == 1)
+    }
+
     /// Short enough to be a size; graphs made to do harm can multiply forever.
     pub fn is_tame(&self) -> bool {
         self.0.len() <= 64 && self.0.keys().all(|m| m.len() <= 16)

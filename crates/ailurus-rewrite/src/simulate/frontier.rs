@@ -57,6 +57,9 @@ impl Simulator<'_, '_> {
         };
         let sequence = self.sequence_in(&old).ok_or_else(|| fail(self))?;
         let layout = Layout::around(&old, &sequence, t, &self.interp.atoms).ok_or_else(|| fail(self))?;
+        if !self.has_batch_of_stream(&old, &sequence, layout) {
+            return Err(fail(self));
+        }
         let (prefix, suffix) = self.beside(&sequence).ok_or_else(|| fail(self))?;
         let channels = old.get(layout.channel_axis()).and_then(|c| self.interp.atoms.known(c));
         if layout == Layout::Flat && (channels.is_none() || self.interp.atoms.known(&sequence).is_none()) {
@@ -108,6 +111,32 @@ impl Simulator<'_, '_> {
             Some(Factor::Cat(inner)) => Some(inner.clone()),
             _ => Some(Axis(vec![t.patches.clone()])),
         }
+    }
+
+    /// True when the images of a value are those of the stream: heads folded into the batch would each need their own row
+    /// numbers.
+    fn has_batch_of_stream(&self, axes: &[Axis], sequence: &Axis, layout: Layout) -> bool {
+        let atoms = &self.interp.atoms;
+        let folded = |x: &Axis| atoms.symbols.divide(&atoms.size(x), &atoms.size(sequence));
+        let stream = self.a.interp.get(self.cut).map(|a| a.axes().to_vec()).unwrap_or_default();
+        let of = |axes: &[Axis], layout: Layout| match layout {
+            Layout::BatchTokenChannel | Layout::BatchChannelToken => axes.first().map(|x| atoms.size(x)),
+            Layout::TokenBatchChannel => axes.get(1).map(|x| atoms.size(x)),
+            Layout::TokenChannel => Some(1.into()),
+            Layout::Flat => axes.first().and_then(folded),
+        };
+        let own = of(axes, layout);
+        let streams = Layout::of(&stream, &self.a.trunk.tokens, atoms).and_then(|l| match l {
+            Layout::Flat => {
+                let tokens = atoms.size(&self.a.trunk.tokens.sequence);
+                stream.first().and_then(|x| atoms.symbols.divide(&atoms.size(x), &tokens))
+            }
+            l => of(&stream, l),
+        });
+        own.zip(streams).is_some_and(|(x, y)| {
+            // Two batches of unknown size that meet in one model are the same.
+            atoms.symbols.equal(&x, &y) || atoms.symbols.known(&x).is_none() && x.is_symbol() && y.is_symbol()
+        })
     }
 
     /// Tokens before and behind the patches in a sequence.

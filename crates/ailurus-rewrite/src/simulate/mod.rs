@@ -243,6 +243,7 @@ impl Simulator<'_, '_> {
             _ => self.interp.step(id, node, inputs),
         };
         self.check(id, &outcome)?;
+        self.check_sums(id, &outcome)?;
         self.compare(id, node, &outcome)?;
         self.store(node, outcome)
     }
@@ -280,6 +281,26 @@ impl Simulator<'_, '_> {
                 };
                 let op = self.g.node(id).qualified_op();
                 return Err(self.refuse(Code::AIL0207, id, format!("`{op}` {verb}, so it cannot run on merged ones")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is summed over clusters must be as long on both sides of the product.
+    fn check_sums(&self, id: NodeId, outcome: &Outcome) -> Result<(), Refusal> {
+        let atoms = &self.interp.atoms;
+        let sums = || outcome.effects.iter().filter(|e| e.how == How::Contract);
+        for e in sums().filter(|e| e.axis.mentions(self.cluster_atom)) {
+            let size = atoms.size(&e.axis);
+            let met = sums().any(|o| o.input != e.input && atoms.symbols.equal(&atoms.size(&o.axis), &size));
+            let alone = sums().all(|o| o.input == e.input);
+            if !met && !alone {
+                let op = self.g.node(id).qualified_op();
+                return Err(self.refuse(
+                    Code::AIL0210,
+                    id,
+                    format!("`{op}` sums over the tokens against a table with a row for each of them"),
+                ));
             }
         }
         Ok(())

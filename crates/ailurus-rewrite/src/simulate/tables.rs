@@ -5,7 +5,7 @@ use crate::{
     layout::Layout,
     plan::{Coverage, GatherEdit},
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, transfer, walk::ancestors};
+use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, interp::wrap, transfer, walk::ancestors};
 use ailurus_onnx::{Node, NodeId, ValueId};
 
 /// The tables of a rotation that have a row per token: positions, or angles where there are no positions to look up.
@@ -25,6 +25,12 @@ impl Simulator<'_, '_> {
     fn table_axes(&self, node: &Node, slot: usize, out: &[Axis]) -> Option<Vec<Axis>> {
         if transfer::is_elementwise(&node.domain, &node.op_type) {
             return Some(out.to_vec());
+        }
+        // Channels beside channels; tokens behind tokens bring their own rows.
+        if (node.domain.as_str(), node.op_type.as_str()) == ("", "Concat") {
+            let at = wrap(node.int("axis", 0), out.len())?;
+            let beside = !out[at].contains_run(&self.a.trunk.tokens.patches);
+            return beside.then(|| out.to_vec());
         }
         // Scores and what is added to them, before they are normalised.
         if (node.domain.as_str(), node.op_type.as_str()) == ("com.microsoft", "BiasSoftmax") {
