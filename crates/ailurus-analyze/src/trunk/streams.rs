@@ -2,6 +2,7 @@
 
 use super::{Block, Tokens, Trunk, no_residual};
 use crate::{
+    axis::Axis,
     cores::Core,
     interp::{How, Interp},
     refusal::Refusal,
@@ -141,7 +142,7 @@ impl Search<'_, '_> {
                 continue;
             }
             let Some((a, b, out)) = sum_of(node) else { continue };
-            if out == join || self.interp.get(out).is_none_or(|x| x.axes() != axes) {
+            if out == join || self.interp.get(out).is_none_or(|x| !self.alike(x.axes(), &axes)) {
                 continue;
             }
             for (own, other) in [(a, b), (b, a)] {
@@ -154,6 +155,16 @@ impl Search<'_, '_> {
             }
         }
         stream
+    }
+
+    /// The same tokens in the same places. Channels may be those of either term: which one names them is a matter of order.
+    fn alike(&self, a: &[Axis], b: &[Axis]) -> bool {
+        let atoms = &self.interp.atoms;
+        let same = |p: &Axis, q: &Axis| {
+            let tokens = atoms.is_spatial(p) || atoms.is_spatial(q);
+            p == q || !tokens && atoms.symbols.equal(&atoms.size(p), &atoms.size(q))
+        };
+        a.len() == b.len() && a.iter().zip(b).all(|(p, q)| same(p, q))
     }
 
     /// In a post-norm model the stream is what the norm behind the sum gives.
