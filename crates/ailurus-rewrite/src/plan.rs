@@ -300,6 +300,9 @@ pub struct ProportionalEdit {
     pub prefix: usize,
     /// Tokens behind them.
     pub suffix: usize,
+    /// Type of the scores, where it is not that of the stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<i32>,
 }
 
 /// How scores appear in the graph.

@@ -18,7 +18,8 @@ use ailurus_onnx::{DataType, Node, NodeId, Use, ValueId};
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let late = a.trunk.other_cores.iter().filter(|c| sim.region.contains(&c.scores) && sim.region.contains(&c.context));
     let cut = a.trunk.streams[layer];
-    let edits = a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, cut, sim)).collect::<Result<Vec<_>, _>>()?;
+    let edits =
+        a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, cut, sim)).collect::<Result<Vec<_>, _>>()?;
     Ok(edits.concat())
 }
 
@@ -42,8 +43,9 @@ fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec
         ("com.microsoft", "Attention" | "MultiHeadAttention") => Some(5),
         _ => None,
     };
-    let refuse =
-        |node: NodeId, why: &str| Err(Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node));
+    let refuse = |node: NodeId, why: &str| {
+        Err(Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node))
+    };
     if let ("com.microsoft", "QAttention") = (fused.domain.as_str(), fused.op_type.as_str()) {
         let why = "this fused 8-bit attention takes no numbers to add to its scores, so cluster sizes cannot be";
         return refuse(core.scores, why);
@@ -55,7 +57,11 @@ fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec
     // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
     let place = |id: NodeId, input: usize, form: ScoreForm, keys: &Axis| {
         let (prefix, suffix) = beside(a, keys)?;
-        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix })
+        // Models of half precision often normalise in full precision.
+        let typed = |v: Option<ValueId>| v.and_then(|v| a.interp.get(v)).map(|x| x.dtype).filter(|t| t.is_float());
+        let own = typed(g.node(id).input(input)).filter(|&t| Some(t) != typed(Some(cut)));
+        let dtype = own.map(DataType::to_onnx);
+        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix, dtype })
     };
     let found = match slot {
         Some(input) => {
@@ -84,12 +90,7 @@ fn softmax<'a>(a: &Analysis<'a>, core: &Core) -> Option<(NodeId, &'a Node)> {
 }
 
 /// Where scores are ready for their exponential: in front of the softmax; where that is spelt out, behind scale and bias.
-fn places(
-    a: &Analysis,
-    core: &Core,
-    cut: ValueId,
-    sim: &Simulation,
-) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
+fn places(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
     let g = &a.interp.model.graph;
     if let Some((id, node)) = softmax(a, core) {
         let keys = softmax_axis(node, a.interp.model.opset(), a.interp.get(node.input(0)?)?.rank()?)?;
@@ -101,7 +102,9 @@ fn places(
     while let [only] = g.consumers(scores)[..] {
         let node = g.node(only);
         match node.output(0) {
-            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => {
+                scores = out
+            }
             _ => break,
         }
     }

@@ -79,15 +79,13 @@ fn gather(
 fn gather_per_image(b: &mut Build, edit: &GatherEdit, v: ValueId, rows: ValueId) -> Result<ValueId, Error> {
     // Its batch axis comes first, so it misses none.
     let rank = edit.rank;
-    let batched = [("batch_dims", Attribute::Int(1))];
     match edit.axes[..] {
         [axis] => {
             let mut forth: Vec<i64> = (0..rank as i64).collect();
             let token = forth.remove(axis);
             forth.insert(1, token);
             let moved = if axis == 1 { v } else { b.transpose("rows_first", v, &forth, None)? };
-            let index = b.with_axes("row_index", "Unsqueeze", rows, &[2], None)?;
-            let picked = b.op("gathered", "GatherND", &[moved, index], &batched, None)?;
+            let picked = rows_of_images(b, "gathered", moved, rows, 2)?;
             let mut back: Vec<i64> = (0..rank as i64).collect();
             let token = back.remove(1);
             back.insert(axis, token);
@@ -96,14 +94,40 @@ fn gather_per_image(b: &mut Build, edit: &GatherEdit, v: ValueId, rows: ValueId)
         // [B, H, T, T] -> [B, T·T, H] -> [B, R, R, H] -> [B, H, R, R]
         [2, 3] if rank == 4 => {
             let index = pairs(b, v, rows, rank)?;
-            let index = b.with_axes("pair_index", "Unsqueeze", index, &[3], None)?;
             let flat = b.reshape("table_pairs", v, &[0, 0, -1], None)?;
             let moved = b.transpose("pairs_first", flat, &[0, 2, 1], None)?;
-            let picked = b.op("gathered_pairs", "GatherND", &[moved, index], &batched, None)?;
+            let picked = rows_of_images(b, "gathered_pairs", moved, index, 3)?;
             b.transpose("gathered_rows", picked, &[0, 3, 1, 2], None)
         }
         _ => Err(Error::Plan(format!("the table at `{}` has its token axes in an unusual place", edit.node))),
     }
+}
+
+/// `v[b, index[b, ..], ..]` for an index of the given rank.
+fn rows_of_images(b: &mut Build, what: &str, v: ValueId, index: ValueId, rank: usize) -> Result<ValueId, Error> {
+    if b.edit.model().opset() >= 12 {
+        let index = b.with_axes("row_index", "Unsqueeze", index, &[rank as i64], None)?;
+        return b.op(what, "GatherND", &[v, index], &[("batch_dims", Attribute::Int(1))], None);
+    }
+    // No batch dimensions yet: rows of all images in one list, each image's behind those before it.
+    let along = [("axis", Attribute::Int(0))];
+    let (zero, one) = (b.int(0)?, b.int(1)?);
+    let shape = b.op("table_shape", "Shape", &[v], &[], None)?;
+    let images = b.op("table_images", "Gather", &[shape, zero], &along, None)?;
+    let length = b.op("table_rows", "Gather", &[shape, one], &along, None)?;
+    let image = b.op("image", "Range", &[zero, images, one], &[], None)?;
+    let first = b.op("first_of_image", "Mul", &[image, length], &[], None)?;
+    let behind: Vec<i64> = (1..rank as i64).collect();
+    let first = b.with_axes("first_row", "Unsqueeze", first, &behind, None)?;
+    let index = b.op("row_index", "Add", &[index, first], &[], None)?;
+    let flat = b.op("table_list", "Flatten", &[v], &[("axis", Attribute::Int(2))], None)?;
+    let picked = b.op("picked_rows", "Gather", &[flat, index], &along, None)?;
+    // What a row holds has its axes again.
+    let (from, to) = (b.ints(&[2])?, b.ints(&[i64::MAX])?);
+    let row = b.op("row_shape", "Slice", &[shape, from, to], &[], None)?;
+    let kept = b.ints(&vec![0; rank])?;
+    let whole = b.op("picked_shape", "Concat", &[kept, row], &along, None)?;
+    b.op(what, "Reshape", &[picked, whole], &[], None)
 }
 
 /// Positions of pairs of representatives in a flattened `T·T`: i64 `[B, R, R]`.

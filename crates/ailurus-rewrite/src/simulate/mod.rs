@@ -19,7 +19,7 @@ use ailurus_analyze::{
     abs::Abs,
     axis::{AtomId, Axis, Factor, Run},
     expr::Expr,
-    interp::{How, Interp, Outcome},
+    interp::{How, Interp, Outcome, wrap},
     walk::{NodeSet, ancestors, descendants},
 };
 use ailurus_onnx::{Graph, Node, NodeId, ValueId};
@@ -236,6 +236,7 @@ impl Simulator<'_, '_> {
             return Err(self.refuse(Code::AIL0207, id, "rows and columns of the patch grid are told apart here"));
         }
         self.gather_tables(id, node, &mut inputs, &old_axes)?;
+        let joined = if node.op_type == "Concat" { inputs.clone() } else { Vec::new() };
         let outcome = match node.op_type.as_str() {
             "Reshape" | "Expand" if node.domain.is_empty() => self.reshaped(id, node, &inputs)?,
             "Split" if node.domain.is_empty() => self.split(id, node, inputs)?,
@@ -244,6 +245,7 @@ impl Simulator<'_, '_> {
         };
         self.check(id, &outcome)?;
         self.check_sums(id, &outcome)?;
+        self.check_neighbours(id, node, &joined)?;
         self.compare(id, node, &outcome)?;
         self.store(node, outcome)
     }
@@ -301,6 +303,24 @@ impl Simulator<'_, '_> {
                     id,
                     format!("`{op}` sums over the tokens against a table with a row for each of them"),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is joined must be as long on every side along all other axes; which one names the result is a matter of order.
+    fn check_neighbours(&self, id: NodeId, node: &Node, joined: &[Option<Abs>]) -> Result<(), Refusal> {
+        let atoms = &self.interp.atoms;
+        let mut known = joined.iter().flatten().filter_map(|x| x.axes.as_ref());
+        let Some(first) = known.next() else { return Ok(()) };
+        let at = wrap(node.int("axis", 0), first.len());
+        for other in known {
+            for (i, (x, y)) in first.iter().zip(other).enumerate().filter(|(i, _)| Some(*i) != at) {
+                let clusters = x.mentions(self.cluster_atom) || y.mentions(self.cluster_atom);
+                if clusters && !atoms.symbols.equal(&atoms.size(x), &atoms.size(y)) {
+                    let reason = format!("along axis {i}, [{}] is joined with [{}]", atoms.show(x), atoms.show(y));
+                    return Err(self.refuse(Code::AIL0210, id, reason));
+                }
             }
         }
         Ok(())

@@ -5,7 +5,14 @@ use crate::{
     layout::Layout,
     plan::{Coverage, GatherEdit},
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, interp::wrap, transfer, walk::ancestors};
+use ailurus_analyze::{
+    Code, Refusal,
+    abs::Abs,
+    axis::{Axis, Factor},
+    interp::wrap,
+    transfer,
+    walk::ancestors,
+};
 use ailurus_onnx::{Node, NodeId, ValueId};
 
 /// The tables of a rotation that have a row per token: positions, or angles where there are no positions to look up.
@@ -26,11 +33,12 @@ impl Simulator<'_, '_> {
         if transfer::is_elementwise(&node.domain, &node.op_type) {
             return Some(out.to_vec());
         }
-        // Channels beside channels; tokens behind tokens bring their own rows.
+        // Channels beside channels; what stands behind tokens along their axis brings its own rows there.
         if (node.domain.as_str(), node.op_type.as_str()) == ("", "Concat") {
             let at = wrap(node.int("axis", 0), out.len())?;
-            let beside = !out[at].contains_run(&self.a.trunk.tokens.patches);
-            return beside.then(|| out.to_vec());
+            let mut axes = out.to_vec();
+            axes[at] = Axis::one();
+            return Some(axes);
         }
         // Scores and what is added to them, before they are normalised.
         if (node.domain.as_str(), node.op_type.as_str()) == ("com.microsoft", "BiasSoftmax") {
@@ -101,12 +109,20 @@ impl Simulator<'_, '_> {
             let own = batch.checked_sub(offset).map(|b| axes[b].clone()).unwrap_or_else(Axis::one);
             let per_image = !own.is_one();
             let atoms = &self.interp.atoms;
-            // Two batches of unknown size that meet in one operator are the same.
+            // Two batches of unknown size that meet in one operator are the same, unless one is known to be several of the
+            // other.
+            let several = |x: &Axis, y: &Axis| {
+                let times = atoms.symbols.divide(&atoms.size(x), &atoms.size(y)).and_then(|q| q.constant());
+                times.is_some_and(|n| n != 1)
+            };
             let same = |x: &Axis, y: &Axis| {
-                atoms.symbols.equal(&atoms.size(x), &atoms.size(y)) || atoms.known(x).is_none() && atoms.known(y).is_none()
+                let open = atoms.known(x).is_none() && atoms.known(y).is_none();
+                atoms.symbols.equal(&atoms.size(x), &atoms.size(y)) || open && !several(x, y) && !several(y, x)
             };
             // Heads folded into the batch would need each row once per head.
-            let folded = self.batch_axis().is_none_or(|b| !b.is_one() && !same(&b, &out[batch]));
+            let images = self.batch_axis();
+            let one = images.as_ref().is_some_and(Axis::is_one);
+            let folded = images.is_none_or(|b| !b.is_one() && !same(&b, &out[batch])) || per_image && one;
             if hits.len() > 2 || folded || per_image && (batch != 0 || !same(&own, &out[0])) {
                 return Err(self.refuse(
                     Code::AIL0210,
@@ -153,7 +169,8 @@ impl Simulator<'_, '_> {
         };
         // Numbers read off a shape are no data.
         let carries = |v: ValueId| self.a.interp.get(v).is_some_and(|x| x.activation) && image(v);
-        carries(v) || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
+        carries(v)
+            || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
     }
 
     /// The batch axis of the stream; of size 1 for a stream without one.
@@ -163,7 +180,15 @@ impl Simulator<'_, '_> {
             Layout::BatchTokenChannel | Layout::BatchChannelToken => axes[0].clone(),
             Layout::TokenBatchChannel => axes[1].clone(),
             Layout::TokenChannel => Axis::one(),
-            Layout::Flat => return None,
+            // The factors of the flat axis in front of the tokens.
+            Layout::Flat => {
+                let [run] = &axes[0].0[..] else { return None };
+                let tokens = match run.last()? {
+                    Factor::Cat(_) => 1,
+                    Factor::Atom(_) => self.a.trunk.tokens.patches.len(),
+                };
+                Axis(vec![run[..run.len().checked_sub(tokens)?].to_vec()])
+            }
         })
     }
 }
