@@ -36,6 +36,24 @@ impl Layout {
         Self::around(axes, &tokens.sequence, tokens, atoms)
     }
 
+    /// The batch axis of a stream of this layout; of size 1 for a stream without one.
+    pub fn batch(self, axes: &[Axis], tokens: &Tokens) -> Option<Axis> {
+        Some(match self {
+            Self::BatchTokenChannel | Self::BatchChannelToken => axes.first()?.clone(),
+            Self::TokenBatchChannel => axes.get(1)?.clone(),
+            Self::TokenChannel => Axis::one(),
+            // The factors of the flat axis in front of the tokens.
+            Self::Flat => {
+                let [run] = &axes.first()?.0[..] else { return None };
+                let inner = match run.last()? {
+                    Factor::Cat(_) => 1,
+                    Factor::Atom(_) => tokens.patches.len(),
+                };
+                Axis(vec![run[..run.len().checked_sub(inner)?].to_vec()])
+            }
+        })
+    }
+
     /// Reads a layout off axes of which one is this sequence.
     pub fn around(axes: &[Axis], sequence: &Axis, tokens: &Tokens, atoms: &Atoms) -> Option<Self> {
         let is = |a: &Axis| a == sequence;

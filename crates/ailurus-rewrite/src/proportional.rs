@@ -124,11 +124,7 @@ fn scores_at(a: &Analysis, cut: ValueId, sim: &Simulation, v: ValueId, keys: usi
     let scores = sim.values.get(&v)?;
     let (axes, rank) = (scores.axes(), scores.rank()?);
     let stream = a.interp.get(cut)?.axes();
-    let batch = match Layout::of(stream, &a.trunk.tokens, atoms)? {
-        Layout::BatchTokenChannel | Layout::BatchChannelToken => stream[0].clone(),
-        Layout::TokenBatchChannel => stream[1].clone(),
-        Layout::TokenChannel | Layout::Flat => Axis::one(),
-    };
+    let batch = Layout::of(stream, &a.trunk.tokens, atoms)?.batch(stream, &a.trunk.tokens)?;
     let heads = match rank {
         4 => 1,
         3 if atoms.known(&batch) == Some(1) => 1,

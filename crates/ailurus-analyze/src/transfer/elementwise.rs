@@ -161,13 +161,13 @@ pub fn elementwise(ctx: &mut Ctx) -> Option<Vec<Abs>> {
 }
 
 fn compute(op: &str, ctx: &mut Ctx, dtype: DataType) -> Option<Vec<Scalar>> {
-    // Bounds of a `Clip` may be left out.
-    let optional = op == "Clip";
-    let list = |i: &Option<Abs>| match i {
-        None if optional => Some(vec![Scalar::Unknown]),
-        other => other.as_ref()?.elements.clone(),
+    // Bounds of a `Clip` may be left out: then there is none.
+    let list = |(i, abs): (usize, &Option<Abs>)| match (abs, i) {
+        (None, 1) if op == "Clip" => Some(vec![Scalar::Float(f64::NEG_INFINITY)]),
+        (None, 2) if op == "Clip" => Some(vec![Scalar::Float(f64::INFINITY)]),
+        (other, _) => other.as_ref()?.elements.clone(),
     };
-    let lists: Vec<Vec<Scalar>> = ctx.inputs.iter().map(list).collect::<Option<_>>()?;
+    let lists: Vec<Vec<Scalar>> = ctx.inputs.iter().enumerate().map(list).collect::<Option<_>>()?;
     let count = lists.iter().map(Vec::len).max()?;
     if count > MAX_TRACKED || lists.iter().any(|l| l.len() != 1 && l.len() != count) {
         return None;
@@ -277,9 +277,10 @@ fn scalar(op: &str, args: &[Scalar], atoms: &mut Atoms, dtype: DataType) -> Opti
     }
     let x = float(first, atoms)?;
     if op == "Clip" {
-        let bound = |i: usize| args.get(i).and_then(|s| float(s, atoms));
-        let raised = bound(1).map_or(x, |low| x.max(low));
-        return Some(Scalar::Float(bound(2).map_or(raised, |high| raised.min(high))));
+        // A bound that is there but not known leaves the number unknown.
+        let bound = |i: usize, none: f64| args.get(i).map_or(Some(none), |s| float(s, atoms));
+        let raised = x.max(bound(1, f64::NEG_INFINITY)?);
+        return Some(Scalar::Float(raised.min(bound(2, f64::INFINITY)?)));
     }
     let y = args.get(1).map(|s| float(s, atoms));
     Some(Scalar::Float(match (op, y) {
@@ -310,6 +311,15 @@ fn reduced(e: Expr, d: i64) -> Option<Scalar> {
 
 fn integer(op: &str, args: &[Scalar], atoms: &mut Atoms) -> Option<Scalar> {
     let a = args.first()?.int()?.clone();
+    if op == "Clip" {
+        let mut x = Scalar::Int(a);
+        for (bound, op) in args[1..].iter().zip(["Max", "Min"]) {
+            if !matches!(bound, Scalar::Float(f) if f.is_infinite()) {
+                x = integer(op, &[x, bound.clone()], atoms)?;
+            }
+        }
+        return Some(x);
+    }
     let b = args.get(1).and_then(Scalar::int).cloned();
     let s = &mut atoms.symbols;
     Some(Scalar::Int(match (op, b) {
@@ -340,7 +350,6 @@ fn integer(op: &str, args: &[Scalar], atoms: &mut Atoms) -> Option<Scalar> {
         ("Min", Some(b)) if s.at_least(&b, &a) => a,
         ("Neg", None) => Expr::default() - a,
         ("Abs", None) if s.at_least(&a, &Expr::default()) => a,
-        ("Clip", _) => return None,
         _ => return None,
     }))
 }

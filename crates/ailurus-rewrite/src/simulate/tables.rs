@@ -8,12 +8,12 @@ use crate::{
 use ailurus_analyze::{
     Code, Refusal,
     abs::Abs,
-    axis::{Axis, Factor},
+    axis::Axis,
     interp::wrap,
     transfer,
-    walk::ancestors,
 };
 use ailurus_onnx::{Node, NodeId, ValueId};
+use std::collections::HashSet;
 
 /// The tables of a rotation that have a row per token: positions, or angles where there are no positions to look up.
 fn positions(node: &Node, slot: usize, out: &[Axis]) -> Option<Vec<Axis>> {
@@ -163,32 +163,24 @@ impl Simulator<'_, '_> {
 
     /// True for what was computed from the picture; a mask that comes in beside it is a table per image.
     fn depends_on_image(&self, v: ValueId) -> bool {
-        let before = ancestors(self.g, [v]);
-        let image = |v: ValueId| {
-            self.a.interp.get(v).is_some_and(|x| x.axes().iter().any(|axis| self.interp.atoms.is_spatial(axis)))
-        };
-        // Numbers read off a shape are no data.
-        let carries = |v: ValueId| self.a.interp.get(v).is_some_and(|x| x.activation) && image(v);
-        carries(v)
-            || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
+        let mut open = vec![v];
+        let mut seen = HashSet::from([v]);
+        while let Some(v) = open.pop() {
+            // Numbers read off a shape are no data, whatever they were read off.
+            let Some(abs) = self.a.interp.get(v).filter(|x| x.activation) else { continue };
+            if abs.axes().iter().any(|axis| self.interp.atoms.is_spatial(axis)) {
+                return true;
+            }
+            let Some((n, _)) = self.g.producer(v) else { continue };
+            let node = self.g.node(n);
+            open.extend(node.inputs.iter().flatten().chain(&node.captures).copied().filter(|&v| seen.insert(v)));
+        }
+        false
     }
 
     /// The batch axis of the stream; of size 1 for a stream without one.
     fn batch_axis(&self) -> Option<Axis> {
-        let axes = self.a.interp.get(self.cut)?.axes();
-        Some(match Layout::of(axes, &self.a.trunk.tokens, &self.a.interp.atoms)? {
-            Layout::BatchTokenChannel | Layout::BatchChannelToken => axes[0].clone(),
-            Layout::TokenBatchChannel => axes[1].clone(),
-            Layout::TokenChannel => Axis::one(),
-            // The factors of the flat axis in front of the tokens.
-            Layout::Flat => {
-                let [run] = &axes[0].0[..] else { return None };
-                let tokens = match run.last()? {
-                    Factor::Cat(_) => 1,
-                    Factor::Atom(_) => self.a.trunk.tokens.patches.len(),
-                };
-                Axis(vec![run[..run.len().checked_sub(tokens)?].to_vec()])
-            }
-        })
+        let (axes, tokens) = (self.a.interp.get(self.cut)?.axes(), &self.a.trunk.tokens);
+        Layout::of(axes, tokens, &self.interp.atoms)?.batch(axes, tokens)
     }
 }
