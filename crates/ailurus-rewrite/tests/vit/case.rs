@@ -200,6 +200,8 @@ impl Case {
         if self.head == Head::Readout && self.sizes.prefix == 0 || self.head == Head::Class && self.sizes.prefix == 0 {
             self.head = Head::Dense;
         }
+        // Between two blocks that add positions lies no stream: what is read there is copied.
+        self.copy |= self.head == Head::Taps && self.tokens.position == Position::PerBlock;
         if self.head == Head::Decoder {
             self.copy = true;
         }
