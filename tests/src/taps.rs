@@ -77,8 +77,8 @@ impl Place {
         let Ok(Self::Softmax { node, .. }) = Self::of(a, core) else { return None };
         let context = g.node(core.context);
         let slot = context.inputs.iter().position(|&i| i != Some(core.value))?;
-        let between = descendants(g, g.node(node).outputs.iter().flatten().copied())
-            .and(&ancestors(g, [context.input(slot)?]));
+        let between =
+            descendants(g, g.node(node).outputs.iter().flatten().copied()).and(&ancestors(g, [context.input(slot)?]));
         let mixes = g.nodes().any(|(id, n)| {
             between.contains(id) && matches!(n.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv" | "FusedMatMul")
         });
@@ -129,7 +129,9 @@ fn scaled(a: &Analysis, mut scores: ValueId) -> ValueId {
     while let [only] = g.consumers(scores)[..] {
         let node = g.node(only);
         match node.output(0) {
-            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => {
+                scores = out
+            }
             _ => break,
         }
     }

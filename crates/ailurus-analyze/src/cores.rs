@@ -46,7 +46,8 @@ impl Core {
     /// What keeps its tokens from being merged, if anything.
     pub fn fault(&self) -> Option<Fault> {
         // Keys beside the tokens themselves are legal (learned key tokens): the memory may contain the sequence as a part.
-        let extended = self.memory.0.len() > self.tokens.0.len() && self.tokens.0.iter().all(|r| self.memory.0.contains(r));
+        let extended =
+            self.memory.0.len() > self.tokens.0.len() && self.tokens.0.iter().all(|r| self.memory.0.contains(r));
         if self.windowed {
             Some(Fault::Windows)
         } else if self.tokens != self.memory && !extended {

@@ -296,6 +296,8 @@ pub struct ProportionalEdit {
     pub input: usize,
     /// What that input is.
     pub form: ScoreForm,
+    /// Element type of the scores, as numbered in `TensorProto.DataType`.
+    pub dtype: i32,
     /// Tokens before the patches among the keys.
     pub prefix: usize,
     /// Tokens behind them.

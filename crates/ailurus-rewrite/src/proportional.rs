@@ -18,7 +18,8 @@ use ailurus_onnx::{DataType, Node, NodeId, Use, ValueId};
 pub fn edits(a: &Analysis, layer: usize, sim: &Simulation) -> Result<Vec<ProportionalEdit>, Refusal> {
     let late = a.trunk.other_cores.iter().filter(|c| sim.region.contains(&c.scores) && sim.region.contains(&c.context));
     let cut = a.trunk.streams[layer];
-    let edits = a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, cut, sim)).collect::<Result<Vec<_>, _>>()?;
+    let edits =
+        a.trunk.cores_behind(layer).chain(late).map(|core| edit(a, core, cut, sim)).collect::<Result<Vec<_>, _>>()?;
     Ok(edits.concat())
 }
 
@@ -42,8 +43,9 @@ fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec
         ("com.microsoft", "Attention" | "MultiHeadAttention") => Some(5),
         _ => None,
     };
-    let refuse =
-        |node: NodeId, why: &str| Err(Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node));
+    let refuse = |node: NodeId, why: &str| {
+        Err(Refusal::new(Code::AIL0208, why, "leave out --proportional-attention").at(g, node))
+    };
     if let ("com.microsoft", "QAttention") = (fused.domain.as_str(), fused.op_type.as_str()) {
         let why = "this fused 8-bit attention takes no numbers to add to its scores, so cluster sizes cannot be";
         return refuse(core.scores, why);
@@ -55,7 +57,12 @@ fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec
     // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
     let place = |id: NodeId, input: usize, form: ScoreForm, keys: &Axis| {
         let (prefix, suffix) = beside(a, keys)?;
-        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix })
+        // The scores, or the queries that a fused operator makes them from: mixed models compute them in another type than
+        // the stream.
+        let like = if slot.is_some() { Some(core.query) } else { g.node(id).input(input) };
+        let dtype = a.interp.get(like?).map_or(DataType::Undefined, |x| x.dtype);
+        let dtype = if dtype.is_float() { dtype } else { DataType::F32 };
+        Some(ProportionalEdit { node: name(id), input, form, dtype: dtype.to_onnx(), prefix, suffix })
     };
     let found = match slot {
         Some(input) => {
@@ -84,12 +91,7 @@ fn softmax<'a>(a: &Analysis<'a>, core: &Core) -> Option<(NodeId, &'a Node)> {
 }
 
 /// Where scores are ready for their exponential: in front of the softmax; where that is spelt out, behind scale and bias.
-fn places(
-    a: &Analysis,
-    core: &Core,
-    cut: ValueId,
-    sim: &Simulation,
-) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
+fn places(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Option<Vec<(NodeId, usize, ScoreForm, Axis)>> {
     let g = &a.interp.model.graph;
     if let Some((id, node)) = softmax(a, core) {
         let keys = softmax_axis(node, a.interp.model.opset(), a.interp.get(node.input(0)?)?.rank()?)?;
@@ -101,7 +103,9 @@ fn places(
     while let [only] = g.consumers(scores)[..] {
         let node = g.node(only);
         match node.output(0) {
-            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => {
+                scores = out
+            }
             _ => break,
         }
     }

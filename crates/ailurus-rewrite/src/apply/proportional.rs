@@ -16,11 +16,11 @@ pub fn insert(
     clusters: &Clusters,
     arranged: &mut Arranged,
 ) -> Result<(), Error> {
-    let dtype = DataType::from_onnx(plan.cut.dtype);
-    let mut logs: HashMap<(usize, usize), ValueId> = HashMap::new();
+    let mut logs: HashMap<(usize, usize, i32), ValueId> = HashMap::new();
     for (edit, &node) in plan.proportional.iter().zip(&targets.proportional) {
         let old = b.edit.graph().node(node).input(edit.input);
-        let beside = (edit.prefix, edit.suffix);
+        let dtype = DataType::from_onnx(edit.dtype);
+        let beside = (edit.prefix, edit.suffix, edit.dtype);
         let log = match logs.get(&beside) {
             Some(&v) => v,
             None => {

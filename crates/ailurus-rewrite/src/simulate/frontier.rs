@@ -96,7 +96,9 @@ impl Simulator<'_, '_> {
                 Err(self.refuse(
                     Code::AIL0209,
                     id,
-                    format!("`{name}` leaves the encoder as {dtype:?} without a constant scale, so it cannot be unfolded"),
+                    format!(
+                        "`{name}` leaves the encoder as {dtype:?} without a constant scale, so it cannot be unfolded"
+                    ),
                 ))
             }
         }

@@ -6,13 +6,7 @@
 
 use super::Simulator;
 use crate::plan::{DimSpec, OperandEdit};
-use ailurus_analyze::{
-    Code, Refusal,
-    abs::Abs,
-    expr::Expr,
-    transfer,
-    walk::ancestors,
-};
+use ailurus_analyze::{Code, Refusal, abs::Abs, expr::Expr, transfer, walk::ancestors};
 use ailurus_onnx::{Node, NodeId, ValueId};
 use std::collections::HashSet;
 
@@ -62,7 +56,9 @@ impl Simulator<'_, '_> {
 
     /// True when the result is the same in every row that there are now fewer of.
     fn is_uniform(&self, node: &Node, inputs: &[Option<Abs>], outputs: &[Abs]) -> bool {
-        let (Some(v), Some(now), true) = (node.output(0), outputs.first(), node.domain.is_empty()) else { return false };
+        let (Some(v), Some(now), true) = (node.output(0), outputs.first(), node.domain.is_empty()) else {
+            return false;
+        };
         let Some(before) = self.a.interp.get(v) else { return false };
         let data_is_uniform = || node.input(0).is_some_and(|v| self.uniform.contains(&v));
         match node.op_type.as_str() {
@@ -81,9 +77,7 @@ impl Simulator<'_, '_> {
                     .collect();
                 node.inputs.iter().zip(inputs).all(|(v, abs)| {
                     let (Some(v), Some(abs)) = (v, abs) else { return true };
-                    let one = |back: &usize| {
-                        abs.axes().len().checked_sub(*back).is_none_or(|i| abs.axes()[i].is_one())
-                    };
+                    let one = |back: &usize| abs.axes().len().checked_sub(*back).is_none_or(|i| abs.axes()[i].is_one());
                     self.uniform.contains(v) || changed.iter().all(one)
                 })
             }

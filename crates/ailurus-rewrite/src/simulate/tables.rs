@@ -103,7 +103,8 @@ impl Simulator<'_, '_> {
             let atoms = &self.interp.atoms;
             // Two batches of unknown size that meet in one operator are the same.
             let same = |x: &Axis, y: &Axis| {
-                atoms.symbols.equal(&atoms.size(x), &atoms.size(y)) || atoms.known(x).is_none() && atoms.known(y).is_none()
+                atoms.symbols.equal(&atoms.size(x), &atoms.size(y))
+                    || atoms.known(x).is_none() && atoms.known(y).is_none()
             };
             // Heads folded into the batch would need each row once per head.
             let folded = self.batch_axis().is_none_or(|b| !b.is_one() && !same(&b, &out[batch]));
@@ -153,7 +154,8 @@ impl Simulator<'_, '_> {
         };
         // Numbers read off a shape are no data.
         let carries = |v: ValueId| self.a.interp.get(v).is_some_and(|x| x.activation) && image(v);
-        carries(v) || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
+        carries(v)
+            || self.g.nodes().any(|(id, n)| before.contains(id) && n.outputs.iter().flatten().any(|&o| carries(o)))
     }
 
     /// The batch axis of the stream; of size 1 for a stream without one.
