@@ -186,7 +186,7 @@ const CASES: &[Case] = &[
             b.add("ReduceMean", &[b.sequence, axes], &[("keepdims", Attribute::Int(0))])
         },
         "batch, 48",
-        &[How::Mix],
+        &[How::Reduce],
     ),
     (
         "layer norm",

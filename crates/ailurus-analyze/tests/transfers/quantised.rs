@@ -248,7 +248,7 @@ const CASES: &[Case] = &[
         },
         "batch, 48",
         DataType::U8,
-        &[How::Mix],
+        &[How::Reduce],
     ),
     (
         "8-bit pool",
