@@ -112,9 +112,12 @@ fn zoo() {
 /// Averaged key weights are as absent as what they are made from, and have the right type and shape.
 #[test]
 fn averaged_keys() {
+    let mut checked = 0;
     for path in models(&case::fixtures()) {
         let (model, stripped) = pair(&path);
-        let made = plans(&model, 1)[2].clone().unwrap();
+        // Keys that are no product with constant weights are not averaged.
+        let Ok(made) = plans(&model, 1)[2].clone() else { continue };
+        checked += 1;
         let key = "ailurus/1/keys/weight";
         let find = |m: &Model| {
             let rewritten = apply(m, &made, Emit::Function).unwrap();
@@ -125,6 +128,7 @@ fn averaged_keys() {
         assert_eq!((full.dtype, &full.dims), (absent.dtype, &absent.dims), "{}", path.display());
         assert!(full.storage != Storage::Absent && absent.storage == Storage::Absent, "{}", path.display());
     }
+    assert!(checked >= 10, "{checked}");
 }
 
 /// A report is small, says what the analysis says, and is the same when made of a report.
@@ -137,11 +141,13 @@ fn contents() {
         let bytes = stripped.to_bytes().unwrap();
         assert!(bytes.len() < 300_000, "{}: {} bytes", path.display(), bytes.len());
         let json: serde_json::Value = serde_json::from_str(&stripped.header.metadata[report::KEY]).unwrap();
-        assert_eq!(json["analysis"]["found"]["blocks"].as_array().unwrap().len(), 4);
+        let blocks = Analysis::of(&prepare(model.clone()).unwrap()).unwrap().blocks();
+        assert_eq!(json["analysis"]["found"]["blocks"].as_array().unwrap().len(), blocks);
         assert_eq!((&json["layer"], &json["plan"]["refused"]["code"]), (&"99".into(), &"AIL0202".into()));
         let read = Model::from_bytes(bytes.clone()).unwrap();
         assert!(
-            report::strip(&read, &report::report(&read, None, Some(&Options::new(99)))).unwrap().to_bytes().unwrap() == bytes
+            report::strip(&read, &report::report(&read, None, Some(&Options::new(99)))).unwrap().to_bytes().unwrap()
+                == bytes
         );
     }
 }

@@ -1,13 +1,17 @@
 //! Every model of the zoo, rewritten and run, against the original and an independent evaluation.
 
 use ailurus_runtime::testing;
-use ailurus_tests::{case::Case, check::Outcome, expect, labels, run, support, sweep};
+use ailurus_tests::{case, case::Case, check::Outcome, expect, labels, run, support, sweep};
 
 #[test]
 fn zoo() {
     let Some(folder) = testing::zoo() else { return };
     let Some(runtime) = run::onnx_runtime() else { return };
     let mut cases = Case::all(&folder).expect("the zoo can be read");
+    // Fixtures that are not part of it belong to the table as well.
+    let fixtures = Case::all(&case::fixtures()).expect("fixtures/ can be read");
+    cases.extend(fixtures.into_iter().filter(|f| cases.iter().all(|c| c.name != f.name)).collect::<Vec<_>>());
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
     // For work on a single model.
     let only = std::env::var("AILURUS_ONLY").unwrap_or_default();
     cases.retain(|c| c.name.contains(&only));

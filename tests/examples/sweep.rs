@@ -31,7 +31,8 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let cases: Vec<Case> = paths.iter().filter_map(|p| Case::load(p).inspect_err(|e| eprintln!("{e:#}")).ok()).collect();
+    let cases: Vec<Case> =
+        paths.iter().filter_map(|p| Case::load(p).inspect_err(|e| eprintln!("{e:#}")).ok()).collect();
     let runtime = run::onnx_runtime().context("ONNX Runtime was not found")?;
     let outcomes = sweep::run(&runtime, &cases);
     let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|o| wanted(o)).count();

@@ -13,6 +13,7 @@ pub mod deviation;
 pub mod expect;
 pub mod labels;
 pub mod mask;
+pub mod matrix;
 pub mod metric;
 pub mod oracle;
 pub mod probe;

@@ -22,7 +22,6 @@ use crate::{
 };
 use ailurus_analyze::{Analysis, axis::Run, cores::Core};
 use ailurus_onnx::{GraphEdit, Model, Use, ValueId};
-use std::collections::HashSet;
 use ailurus_ops::{Clusters, MergeDims, UnfoldDims, reference};
 use ailurus_rewrite::{
     Plan, UnfoldMode, apply,
@@ -31,6 +30,7 @@ use ailurus_rewrite::{
 };
 use ailurus_runtime::{DataType, Outputs, Session, Tensor};
 use anyhow::{Context, Result, ensure};
+use std::collections::HashSet;
 
 /// The three runs, prepared.
 pub struct Oracle<'a> {

@@ -38,7 +38,13 @@ pub fn counters(a: &Analysis) -> Result<Vec<(usize, String, usize)>> {
 }
 
 /// Blocks up to the cut run on all tokens, those behind it on the reduced number.
-pub fn tokens(counters: &[(usize, String, usize)], outputs: &Outputs, plan: &Plan, full: usize, rows: usize) -> Result<()> {
+pub fn tokens(
+    counters: &[(usize, String, usize)],
+    outputs: &Outputs,
+    plan: &Plan,
+    full: usize,
+    rows: usize,
+) -> Result<()> {
     for (k, name, from_back) in counters {
         let dims = run::output(outputs, name)?.dims();
         let axis = dims.len().checked_sub(*from_back).context("axis of the tokens")?;

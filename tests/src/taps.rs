@@ -77,13 +77,17 @@ impl Place {
         let Ok(Self::Softmax { node, .. }) = Self::of(a, core) else { return None };
         let context = g.node(core.context);
         let slot = context.inputs.iter().position(|&i| i != Some(core.value))?;
-        let between = descendants(g, g.node(node).outputs.iter().flatten().copied())
-            .and(&ancestors(g, [context.input(slot)?]));
+        let between =
+            descendants(g, g.node(node).outputs.iter().flatten().copied()).and(&ancestors(g, [context.input(slot)?]));
         let mixes = g.nodes().any(|(id, n)| {
             between.contains(id) && matches!(n.op_type.as_str(), "MatMul" | "Gemm" | "Einsum" | "Conv" | "FusedMatMul")
         });
-        let from_back = if slot == 0 { 1 } else { 2 };
-        (mixes && context.op_type == "MatMul").then_some(Self::Gate { context: core.context, slot, from_back })
+        let from_back = match context.op_type.as_str() {
+            "MatMul" => Some(if slot == 0 { 1 } else { 2 }),
+            "Einsum" => summed_letter(context.str("equation")?, slot),
+            _ => None,
+        };
+        from_back.filter(|_| mixes).map(|from_back| Self::Gate { context: core.context, slot, from_back })
     }
 
     /// True where scores exist in 8 bits only, so that nothing can be added to them.
@@ -108,6 +112,16 @@ impl Place {
     }
 }
 
+/// Place from the back, in the term of one operand, of the letter that both operands have and the result has not.
+fn summed_letter(equation: &str, slot: usize) -> Option<usize> {
+    let equation: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
+    let (terms, result) = equation.split_once("->")?;
+    let (one, two) = terms.split_once(',')?;
+    let (own, other) = if slot == 0 { (one, two) } else { (two, one) };
+    let at = own.chars().position(|c| other.contains(c) && !result.contains(c))?;
+    Some(own.chars().count() - at)
+}
+
 /// Scores behind their scale and bias: a number added in front of a scale would be scaled as well.
 fn scaled(a: &Analysis, mut scores: ValueId) -> ValueId {
     let g = &a.interp.model.graph;
@@ -115,7 +129,9 @@ fn scaled(a: &Analysis, mut scores: ValueId) -> ValueId {
     while let [only] = g.consumers(scores)[..] {
         let node = g.node(only);
         match node.output(0) {
-            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => scores = out,
+            Some(out) if matches!(node.op_type.as_str(), "Mul" | "Div" | "Add") && axes(out) == axes(scores) => {
+                scores = out
+            }
             _ => break,
         }
     }

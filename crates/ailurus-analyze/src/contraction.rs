@@ -87,3 +87,81 @@ pub fn makes_channels(node: &Node) -> bool {
     );
     convolves || is_packed(node) || of(node).is_some() || node.op_type == "Einsum"
 }
+
+/// An `Einsum`, axis by axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equation {
+    /// The letter of each axis of each operand.
+    pub terms: Vec<Vec<char>>,
+    /// The letter of each axis of the result.
+    pub result: Vec<char>,
+}
+
+/// Reads the equation of an `Einsum` whose operands have these ranks. Axes behind an ellipsis get letters that no equation
+/// can be written with, aligned from the right as broadcasting does.
+pub fn equation(node: &Node, ranks: &[usize]) -> Option<Equation> {
+    let text: String = node.str("equation")?.chars().filter(|c| !c.is_whitespace()).collect();
+    let (left, right) = match text.split_once("->") {
+        Some((l, r)) => (l, Some(r)),
+        None => (text.as_str(), None),
+    };
+    let written: Vec<&str> = left.split(',').collect();
+    if written.len() != ranks.len() {
+        return None;
+    }
+    let mut widest = 0;
+    let hidden = |n: usize| (0..n).rev().map(|i| char::from_u32(0xE000 + i as u32)).collect::<Option<Vec<char>>>();
+    let mut terms = Vec::with_capacity(ranks.len());
+    for (term, &rank) in written.iter().zip(ranks) {
+        terms.push(match term.split_once("...") {
+            None => term.chars().collect(),
+            Some((before, behind)) => {
+                let n = rank.checked_sub(before.chars().count() + behind.chars().count()).filter(|&n| n <= 64)?;
+                widest = widest.max(n);
+                before.chars().chain(hidden(n)?).chain(behind.chars()).collect::<Vec<char>>()
+            }
+        });
+        if terms.last().is_some_and(|t| t.len() != rank) {
+            return None;
+        }
+    }
+    let result = match right {
+        Some(r) => match r.split_once("...") {
+            None => r.chars().collect(),
+            Some((before, behind)) => before.chars().chain(hidden(widest)?).chain(behind.chars()).collect(),
+        },
+        // Without a result: what the ellipses stand for, then letters that occur once, in order.
+        None => {
+            let all: Vec<char> = terms.iter().flatten().copied().filter(|c| (*c as u32) < 0xE000).collect();
+            let mut once: Vec<char> = all.iter().copied().filter(|c| all.iter().filter(|d| *d == c).count() == 1).collect();
+            once.sort_unstable();
+            hidden(widest)?.into_iter().chain(once).collect()
+        }
+    };
+    Some(Equation { terms, result })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ailurus_onnx::Attribute;
+
+    fn read(text: &str, ranks: &[usize]) -> Option<(Vec<usize>, String)> {
+        let mut node = Node { op_type: "Einsum".into(), ..Node::default() };
+        node.attributes.insert("equation".into(), Attribute::Str(text.as_bytes().to_vec()));
+        let e = equation(&node, ranks)?;
+        let shown = |c: &char| if (*c as u32) < 0xE000 { *c } else { char::from(b'0' + (*c as u32 - 0xE000) as u8) };
+        Some((e.terms.iter().map(Vec::len).collect(), e.result.iter().map(shown).collect()))
+    }
+
+    #[test]
+    fn equations() {
+        assert_eq!(read("bhid, bhjd -> bhij", &[4, 4]), Some((vec![4, 4], "bhij".into())));
+        assert_eq!(read("...id,...jd->...ij", &[4, 3]), Some((vec![4, 3], "10ij".into())));
+        assert_eq!(read("ij,jk", &[2, 2]), Some((vec![2, 2], "ik".into())));
+        assert_eq!(read("...k,k...", &[3, 2]), Some((vec![3, 2], "10".into())));
+        assert_eq!(read("ij,jk->ik", &[3, 2]), None);
+        assert_eq!(read("...ij,jk->...ik", &[1, 2]), None);
+        assert_eq!(read("ij->i", &[2, 2]), None);
+    }
+}

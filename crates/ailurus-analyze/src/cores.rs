@@ -46,7 +46,8 @@ impl Core {
     /// What keeps its tokens from being merged, if anything.
     pub fn fault(&self) -> Option<Fault> {
         // Keys beside the tokens themselves are legal (learned key tokens): the memory may contain the sequence as a part.
-        let extended = self.memory.0.len() > self.tokens.0.len() && self.tokens.0.iter().all(|r| self.memory.0.contains(r));
+        let extended =
+            self.memory.0.len() > self.tokens.0.len() && self.tokens.0.iter().all(|r| self.memory.0.contains(r));
         if self.windowed {
             Some(Fault::Windows)
         } else if self.tokens != self.memory && !extended {
@@ -110,17 +111,15 @@ fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
     }
     let (x, y) = (a.axes(), b.axes());
     if node.op_type == "Einsum" {
-        let equation: String = node.str("equation")?.chars().filter(|c| !c.is_whitespace()).collect();
-        let (left, right) = equation.split_once("->")?;
-        let (l, r) = left.split_once(',')?;
-        let alone = |term: &str, other: &str, axes: &[Axis]| {
-            let mut hits = term
-                .chars()
+        let e = contraction::equation(node, &[x.len(), y.len()])?;
+        let alone = |own: &[char], other: &[char], axes: &[Axis]| {
+            let mut hits = own
+                .iter()
                 .zip(axes)
-                .filter(|(c, axis)| right.contains(*c) && !other.contains(*c) && interp.atoms.is_spatial(axis));
+                .filter(|(c, axis)| e.result.contains(c) && !other.contains(c) && interp.atoms.is_spatial(axis));
             hits.next().map(|(_, axis)| axis.clone())
         };
-        return Some((alone(l, r, x)?, alone(r, l, y)?));
+        return Some((alone(&e.terms[0], &e.terms[1], x)?, alone(&e.terms[1], &e.terms[0], y)?));
     }
     let product = contraction::of(node)?;
     let (x, y) = (product.left_order.arrange(x.to_vec()), product.right_order.arrange(y.to_vec()));

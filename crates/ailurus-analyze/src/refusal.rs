@@ -44,8 +44,9 @@ pub const ENTRIES: &[Entry] = &[
         code: Code::AIL0201,
         title: "no vision transformer found",
         text: "No contraction in the graph gives scores between image positions, so there is no attention to speed up. \
-               Convolutional networks, language models and heads exported without their encoder end here. If the model does \
-               contain a Vision Transformer, run `ailurus inspect` to see how far image positions could be followed.",
+               Convolutional networks, language and audio models, video models and heads exported without their encoder end \
+               here. If the model does contain a Vision Transformer, `ailurus inspect IN --report report.onnx` writes a file \
+               without weights that can be attached to an issue.",
     },
     Entry {
         code: Code::AIL0202,
@@ -59,15 +60,17 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         code: Code::AIL0203,
         title: "windowed or hierarchical attention",
-        text: "Attention runs inside windows or over a reduced map, so tokens cannot be merged freely without destroying the \
-               grid that later operators need. Models like Swin, Hiera, SegFormer, PVT and SAM or ViTDet with windows are of \
-               this kind.",
+        text: "Attention runs inside windows, over a reduced map, over several grids one after the other, over channels, or \
+               without a normalisation over the keys, so tokens cannot be merged freely. Models like Swin, Hiera, SegFormer, \
+               PVT, XCiT, and SAM or ViTDet with windows are of this kind. The message names the operator that cut the grid. \
+               One stage of a hierarchical model whose attention is global can be rewritten by itself with `--trunk NAME`.",
     },
     Entry {
         code: Code::AIL0204,
         title: "several independent trunks",
-        text: "The graph holds more than one chain of transformer blocks over image positions, and none contains the others. \
-               Export the encoder you want to speed up as a model of its own.",
+        text: "The graph holds more than one chain of transformer blocks over image positions, and they do not feed each \
+               other: two pictures, or two encoders of one. `--trunk NAME` takes the one that a tensor, node, input or module \
+               belongs to; the message lists them. To speed up both, export them as models of their own.",
     },
     Entry {
         code: Code::AIL0205,

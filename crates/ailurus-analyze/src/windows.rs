@@ -18,7 +18,10 @@ pub fn refuse(interp: &Interp, core: &Core, fault: Fault, stage: Option<String>)
     let show = |x: &Axis| interp.atoms.show(x);
     let reason = match fault {
         Fault::Windows => {
-            format!("attention here runs inside windows{}: tokens of different windows never meet", by(partition(interp, core)))
+            format!(
+                "attention here runs inside windows{}: tokens of different windows never meet",
+                by(partition(interp, core))
+            )
         }
         Fault::Reduced => format!(
             "attention here compares {} positions with a reduced or different set of {}{}",
@@ -27,7 +30,8 @@ pub fn refuse(interp: &Interp, core: &Core, fault: Fault, stage: Option<String>)
             by(reduction(interp, core))
         ),
         Fault::Unnormalized => {
-            "the scores of this attention are not normalised over the keys: every merged token would change the sum".to_owned()
+            "the scores of this attention are not normalised over the keys: every merged token would change the sum"
+                .to_owned()
         }
     };
     let next = match (fault, stage) {
@@ -70,7 +74,9 @@ fn partition(interp: &Interp, core: &Core) -> Option<NodeId> {
     }
     let before = ancestors(g, [core.query]);
     let mentions = |v: ValueId| {
-        interp.get(v).is_some_and(|x| x.activation && x.axes().iter().any(|axis| outside.iter().any(|&a| axis.mentions(a))))
+        interp
+            .get(v)
+            .is_some_and(|x| x.activation && x.axes().iter().any(|axis| outside.iter().any(|&a| axis.mentions(a))))
     };
     g.nodes().find(|(id, n)| before.contains(*id) && n.outputs.iter().flatten().any(|&v| mentions(v))).map(|(id, _)| id)
 }

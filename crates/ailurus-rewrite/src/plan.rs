@@ -296,13 +296,12 @@ pub struct ProportionalEdit {
     pub input: usize,
     /// What that input is.
     pub form: ScoreForm,
+    /// Element type of the scores, as numbered in `TensorProto.DataType`.
+    pub dtype: i32,
     /// Tokens before the patches among the keys.
     pub prefix: usize,
     /// Tokens behind them.
     pub suffix: usize,
-    /// Type of the scores, where it is not that of the stream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dtype: Option<i32>,
 }
 
 /// How scores appear in the graph.

@@ -57,11 +57,12 @@ fn edit(a: &Analysis, core: &Core, cut: ValueId, sim: &Simulation) -> Result<Vec
     // Keys beside the patches are found where the sizes are added: a sink may have been appended to the scores.
     let place = |id: NodeId, input: usize, form: ScoreForm, keys: &Axis| {
         let (prefix, suffix) = beside(a, keys)?;
-        // Models of half precision often normalise in full precision.
-        let typed = |v: Option<ValueId>| v.and_then(|v| a.interp.get(v)).map(|x| x.dtype).filter(|t| t.is_float());
-        let own = typed(g.node(id).input(input)).filter(|&t| Some(t) != typed(Some(cut)));
-        let dtype = own.map(DataType::to_onnx);
-        Some(ProportionalEdit { node: name(id), input, form, prefix, suffix, dtype })
+        // The scores, or the queries that a fused operator makes them from: mixed models compute them in another type than
+        // the stream.
+        let like = if slot.is_some() { Some(core.query) } else { g.node(id).input(input) };
+        let dtype = a.interp.get(like?).map_or(DataType::Undefined, |x| x.dtype);
+        let dtype = if dtype.is_float() { dtype } else { DataType::F32 };
+        Some(ProportionalEdit { node: name(id), input, form, dtype: dtype.to_onnx(), prefix, suffix })
     };
     let found = match slot {
         Some(input) => {

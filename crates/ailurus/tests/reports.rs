@@ -121,9 +121,9 @@ fn as_a_library() {
     let place = Place::new();
     let options = ailurus::Options::new(2);
     let input = fixture("torchvision_vit.ts17b");
-    let written = ailurus::report_file(&input, place.path("r.onnx"), Some(&options.rewrite)).unwrap();
+    let written = ailurus::report_file(&input, place.path("r.onnx"), None, Some(&options.rewrite)).unwrap();
     assert!(written.bytes < 200_000 && written.bytes > 1000);
-    let error = ailurus::report_file(&input, &input, None).unwrap_err();
+    let error = ailurus::report_file(&input, &input, None, None).unwrap_err();
     assert_eq!(error.code(), "AIL0116");
-    assert_eq!(ailurus::report_file(place.path("absent"), place.path("x"), None).unwrap_err().code(), "AIL0101");
+    assert_eq!(ailurus::report_file(place.path("absent"), place.path("x"), None, None).unwrap_err().code(), "AIL0101");
 }

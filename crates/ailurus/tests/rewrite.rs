@@ -106,6 +106,47 @@ fn layers_have_names() {
 }
 
 #[test]
+fn unfolding_as_late_as_possible() {
+    let place = Place::new();
+    let input = path(fixture("segmenter_mask.ts17b"));
+    let unfolds = |at: &str| {
+        let out = format!("{at}.onnx");
+        let run = place.ailurus(["rewrite", &input, &out, "--layer", "2", "--unfold-at", at, "--json"]);
+        let json = run.ok().json();
+        (json["unfolds"].clone(), json["promise"].as_f64().unwrap())
+    };
+    let ((trunk, less), (latest, more)) = (unfolds("trunk"), unfolds("latest"));
+    assert_ne!(trunk, latest);
+    assert!(more > less, "the decoder runs on clusters, too: {more} against {less}");
+    // A plan knows where its region ends.
+    let plan = place.ailurus(["plan", &input, "--layer", "2", "--unfold-at", "latest"]).ok();
+    place.write("plan.json", &plan.stdout);
+    place.rewrite([&input, "replayed.onnx", "--plan", "plan.json"]).ok();
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert!(read("replayed.onnx") == read("latest.onnx"));
+}
+
+#[test]
+fn one_of_several_encoders() {
+    let place = Place::new();
+    let input = path(root().join("fixtures/refused/two_imgs.ts17b.onnx"));
+    let run = place.rewrite([&input, "out.onnx", "--layer", "2"]);
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("AIL0204") && run.stderr.contains("--trunk"), "{}", run.stderr);
+    assert!(place.listing().is_empty());
+    let cut = |trunk: &str| {
+        let run = place.ailurus(["rewrite", &input, "out.onnx", "--layer", "2", "--trunk", trunk, "--json"]);
+        run.ok().json()["cut"].as_str().unwrap().to_owned()
+    };
+    assert_ne!(cut("a.blocks.0"), cut("b.blocks.0"));
+    place.ailurus(["inspect", &input, "--trunk", "b.blocks.1"]).ok();
+    let plan = place.ailurus(["plan", &input, "--layer", "2", "--trunk", "b.blocks.0"]).ok();
+    place.write("plan.json", &plan.stdout);
+    place.rewrite([&input, "replayed.onnx", "--plan", "plan.json"]).ok();
+    assert_eq!(place.rewrite([&input, "x.onnx", "--plan", "plan.json", "--trunk", "a.blocks.0"]).code, 2);
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let place = Place::new();
     let input = path(fixture("segmenter_mask.ts17b"));

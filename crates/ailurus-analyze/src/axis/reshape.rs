@@ -47,7 +47,12 @@ impl Atoms {
             1 => {
                 let size = self.run_size(&rest);
                 match &targets[from] {
-                    Target::Size(want) if !self.symbols.equal(&size, want) => {
+                    // All other dimensions are accounted for, so this one takes the rest; it can only differ where the
+                    // reshape fails. (A constant for a size that the graph leaves open.)
+                    Target::Size(want)
+                        if !self.symbols.equal(&size, want)
+                            && (self.symbols.known(&size).is_some() || want.constant().is_none()) =>
+                    {
                         out[from] = Some(self.axis_from(&mixed, "reshaped", want.clone()));
                         scrambled = rest;
                     }

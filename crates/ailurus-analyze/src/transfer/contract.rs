@@ -70,41 +70,24 @@ fn result_type(ctx: &Ctx, left: DataType) -> DataType {
 }
 
 pub fn einsum(ctx: &mut Ctx) -> Option<Vec<Abs>> {
-    let equation: String = ctx.node.str("equation")?.chars().filter(|c| !c.is_whitespace()).collect();
-    if equation.contains('.') {
-        return None;
-    }
-    let (left, right) = match equation.split_once("->") {
-        Some((l, r)) => (l.to_owned(), Some(r.to_owned())),
-        None => (equation, None),
-    };
-    let terms: Vec<&str> = left.split(',').collect();
-    let mut letters: IndexMap<char, (Axis, bool, usize)> = IndexMap::new();
-    for (i, term) in terms.iter().enumerate() {
-        let a = ctx.input(i)?.clone();
-        if a.rank()? != term.chars().count() {
-            return None;
-        }
-        for (c, axis) in term.chars().zip(a.axes()) {
-            let known = letters.entry(c).or_insert((Axis::one(), false, 0));
+    let operands: Vec<Abs> = ctx.inputs.iter().cloned().collect::<Option<_>>()?;
+    let ranks: Vec<usize> = operands.iter().map(Abs::rank).collect::<Option<_>>()?;
+    let equation = contraction::equation(ctx.node, &ranks)?;
+    let mut letters: IndexMap<char, (Axis, bool)> = IndexMap::new();
+    for (a, term) in operands.iter().zip(&equation.terms) {
+        for (&c, axis) in term.iter().zip(a.axes()) {
+            let known = letters.entry(c).or_insert((Axis::one(), false));
             known.0 = unify(ctx.atoms, &known.0, known.1, axis, a.activation);
             known.1 |= a.activation && !axis.is_one();
-            known.2 += 1;
         }
     }
-    let right = right.unwrap_or_else(|| {
-        let mut once: Vec<char> = letters.iter().filter(|(_, v)| v.2 == 1).map(|(&c, _)| c).collect();
-        once.sort_unstable();
-        once.into_iter().collect()
-    });
-    for (i, term) in terms.iter().enumerate() {
-        let axes = ctx.axes(i)?;
-        for (c, axis) in term.chars().zip(axes) {
-            if !right.contains(c) {
-                ctx.effect(i, &axis, How::Contract);
+    for (i, (a, term)) in operands.iter().zip(&equation.terms).enumerate() {
+        for (c, axis) in term.iter().zip(a.axes()) {
+            if !equation.result.contains(c) {
+                ctx.effect(i, axis, How::Contract);
             }
         }
     }
-    let out = right.chars().map(|c| letters.get(&c).map(|(a, ..)| a.clone())).collect::<Option<_>>()?;
+    let out = equation.result.iter().map(|c| letters.get(c).map(|(a, _)| a.clone())).collect::<Option<_>>()?;
     Some(vec![Abs::new(out, ctx.dtype(0), ctx.activation())])
 }

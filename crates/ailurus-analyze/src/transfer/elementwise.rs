@@ -160,7 +160,8 @@ pub fn elementwise(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     Some(vec![out])
 }
 
-fn compute(op: &str, ctx: &mut Ctx, dtype: DataType) -> Option<Vec<Scalar>> {
+/// Elements of the result, where those of all operands are followed.
+pub fn compute(op: &str, ctx: &mut Ctx, dtype: DataType) -> Option<Vec<Scalar>> {
     // Bounds of a `Clip` may be left out: then there is none.
     let list = |(i, abs): (usize, &Option<Abs>)| match (abs, i) {
         (None, 1) if op == "Clip" => Some(vec![Scalar::Float(f64::NEG_INFINITY)]),
@@ -252,6 +253,12 @@ fn scalar(op: &str, args: &[Scalar], atoms: &mut Atoms, dtype: DataType) -> Opti
         "And" => return truth(ints()?.0.constant()? != 0 && ints()?.1.constant()? != 0),
         "Or" => return truth(ints()?.0.constant()? != 0 || ints()?.1.constant()? != 0),
         _ => {}
+    }
+    if op == "DequantizeLinear" {
+        // In the precision that runtimes compute it in: a range that starts there has a whole number of steps.
+        let zero = args.get(2).map_or(Some(0.0), |z| float(z, atoms))?;
+        let steps = (float(first, atoms)? - zero) as f32;
+        return Some(Scalar::Float(f64::from(steps * float(args.get(1)?, atoms)? as f32)));
     }
     if !dtype.is_float() {
         return integer(op, args, atoms);

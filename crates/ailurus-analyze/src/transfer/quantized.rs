@@ -4,7 +4,7 @@
 //! A scale that is taken over a whole tensor while the model runs (`DynamicQuantizeLinear`) treats tokens alike: its range
 //! is that of the tokens there are. A *stored* scale per position would not, so those are recorded as reading positions.
 
-use super::{index, normalize, spatial};
+use super::{elementwise, index, normalize, spatial};
 use crate::{
     abs::Abs,
     axis::Axis,
@@ -41,7 +41,12 @@ pub fn linear(ctx: &mut Ctx) -> Option<Vec<Abs>> {
         "QuantizeLinear" => ctx.input(2).map(|z| z.dtype).or(stated).unwrap_or(DataType::U8),
         _ => stated.unwrap_or(ctx.dtype(1)),
     };
-    Some(vec![Abs::new(axes, dtype, x.activation)])
+    let mut out = Abs::new(axes, dtype, x.activation);
+    // Numbers that shapes are computed with are quantised like any others.
+    if ctx.node.op_type == "DequantizeLinear" && scale.iter().all(Axis::is_one) {
+        out.elements = elementwise::compute("DequantizeLinear", ctx, dtype);
+    }
+    Some(vec![out])
 }
 
 /// Per-tensor quantisation with a scale taken over the whole tensor while the model runs.

@@ -203,12 +203,7 @@ struct Found {
 
 /// Follows the stream through all cores of a chain. Where it is made anew by a projection another stack of blocks begins (a
 /// decoder on the same tokens); the longest is the trunk.
-pub fn follow(
-    interp: &Interp,
-    tokens: Tokens,
-    cores: Vec<Core>,
-    mut other_cores: Vec<Core>,
-) -> Result<Trunk, Refusal> {
+pub fn follow(interp: &Interp, tokens: Tokens, cores: Vec<Core>, mut other_cores: Vec<Core>) -> Result<Trunk, Refusal> {
     let g = &interp.model.graph;
     let search = Search { interp, g, tokens: &tokens };
     let projections = makers(interp, &[How::Contract]);

@@ -7,6 +7,9 @@ use crate::{
     refusal::{Code, Refusal},
 };
 
+/// More class and register tokens than any model has: damaged files say anything.
+const MOST: usize = 1 << 24;
+
 /// Reads the tokens off a sequence.
 pub fn of(interp: &Interp, sequence: &Axis) -> Result<Tokens, Refusal> {
     let atoms = &interp.atoms;
@@ -25,7 +28,8 @@ pub fn of(interp: &Interp, sequence: &Axis) -> Result<Tokens, Refusal> {
     let count = |runs: &[Run]| -> Result<usize, Refusal> {
         runs.iter().try_fold(0usize, |n, r| {
             let size = atoms.symbols.known(&atoms.run_size(r)).and_then(|k| usize::try_from(k).ok());
-            Ok(n + size.ok_or_else(|| refuse("the number of class or register tokens is not fixed".to_owned()))?)
+            let sum = size.and_then(|k| n.checked_add(k)).filter(|&sum| sum <= MOST);
+            sum.ok_or_else(|| refuse("the number of class or register tokens is not fixed, or no such number".to_owned()))
         })
     };
     let patches = sequence.0[at].clone();

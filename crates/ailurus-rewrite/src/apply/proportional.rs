@@ -19,8 +19,8 @@ pub fn insert(
     let mut logs: HashMap<(usize, usize, i32), ValueId> = HashMap::new();
     for (edit, &node) in plan.proportional.iter().zip(&targets.proportional) {
         let old = b.edit.graph().node(node).input(edit.input);
-        let code = edit.dtype.unwrap_or(plan.cut.dtype);
-        let (dtype, beside) = (DataType::from_onnx(code), (edit.prefix, edit.suffix, code));
+        let dtype = DataType::from_onnx(edit.dtype);
+        let beside = (edit.prefix, edit.suffix, edit.dtype);
         let log = match logs.get(&beside) {
             Some(&v) => v,
             None => {

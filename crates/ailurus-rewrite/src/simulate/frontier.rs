@@ -96,7 +96,9 @@ impl Simulator<'_, '_> {
                 Err(self.refuse(
                     Code::AIL0209,
                     id,
-                    format!("`{name}` leaves the encoder as {dtype:?} without a constant scale, so it cannot be unfolded"),
+                    format!(
+                        "`{name}` leaves the encoder as {dtype:?} without a constant scale, so it cannot be unfolded"
+                    ),
                 ))
             }
         }
@@ -154,7 +156,17 @@ impl Simulator<'_, '_> {
     /// Numbers computed from shapes inside the region and used behind it must stay what they were.
     fn shape_leak(&mut self, id: NodeId, v: ValueId, new: &Abs) -> Result<(), Refusal> {
         let old = self.a.interp.get(v);
-        let (Some(before), Some(after)) = (old.and_then(Abs::ints), new.ints()) else { return Ok(()) };
+        let (Some(before), Some(after)) = (old.and_then(Abs::ints), new.ints()) else {
+            if old.is_none_or(|old| self.same_sizes(old, new)) {
+                return Ok(());
+            }
+            if self.uniform.contains(&v) {
+                self.make_full(v);
+                return Ok(());
+            }
+            let name = self.g.name_of(v);
+            return Err(self.refuse(Code::AIL0209, id, format!("`{name}` is shorter behind the encoder than it was")));
+        };
         let s = &self.interp.atoms.symbols;
         if before.len() == after.len() && before.iter().zip(&after).all(|(x, y)| s.equal(x, y)) {
             return Ok(());

@@ -8,6 +8,7 @@ use super::Simulator;
 use crate::plan::{DimSpec, OperandEdit};
 use ailurus_analyze::{Code, Refusal, abs::Abs, expr::Expr, transfer, walk::ancestors};
 use ailurus_onnx::{Node, NodeId, ValueId};
+use std::collections::HashSet;
 
 impl Simulator<'_, '_> {
     /// A node of the region that no clusters go into.
@@ -16,12 +17,16 @@ impl Simulator<'_, '_> {
         let old = |v: &Option<ValueId>| v.and_then(|v| self.a.interp.get(v));
         let pairs = || node.outputs.iter().map(old).zip(&outcome.outputs);
         let alike = pairs().all(|(before, now)| before.is_none_or(|b| self.same(b, now)));
-        let from = |set: &std::collections::HashSet<ValueId>| node.inputs.iter().flatten().any(|v| set.contains(v));
+        let from = |set: &HashSet<ValueId>| node.inputs.iter().flatten().any(|v| set.contains(v));
         let (from_table, from_uniform) = (from(&self.tables), from(&self.uniform));
-        if alike || !from_table && pairs().all(|(before, now)| before.is_none_or(|b| self.is_vector(b, now))) {
-            if from_table {
-                self.tables.extend(node.outputs.iter().flatten());
-            } else if from_uniform {
+        if alike {
+            // What is as it was is a table like those from outside the region.
+            let set = if from_uniform && !from_table { &mut self.uniform } else { &mut self.tables };
+            set.extend(node.outputs.iter().flatten());
+            return self.store(node, outcome);
+        }
+        if !from_table && pairs().all(|(before, now)| before.is_none_or(|b| self.is_vector(b, now))) {
+            if from_uniform {
                 self.uniform.extend(node.outputs.iter().flatten());
             }
             return self.store(node, outcome);
@@ -41,7 +46,7 @@ impl Simulator<'_, '_> {
         self.same_sizes(a, b) && a.elements == b.elements
     }
 
-    fn same_sizes(&self, a: &Abs, b: &Abs) -> bool {
+    pub(super) fn same_sizes(&self, a: &Abs, b: &Abs) -> bool {
         let atoms = &self.interp.atoms;
         let equal = |(x, y)| atoms.symbols.equal(&atoms.size(x), &atoms.size(y));
         a.rank() == b.rank() && a.axes().iter().zip(b.axes()).all(equal)
@@ -62,7 +67,7 @@ impl Simulator<'_, '_> {
         match node.op_type.as_str() {
             "ConstantOfShape" => true,
             // Only axes of size 1 grow.
-            "Expand" => node.input(0).is_some_and(|v| self.uniform.contains(&v) || self.a.interp.get(v).is_some()),
+            "Expand" => self.expands(inputs),
             "Cast" | "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" | "Identity" | "Flatten" => data_is_uniform(),
             op if transfer::is_elementwise("", op) => {
                 let (axes, rank) = (now.axes(), now.axes().len());
@@ -83,6 +88,17 @@ impl Simulator<'_, '_> {
         }
     }
 
+    /// True where an expansion only makes axes of size 1 longer; a row per token does not fit a shorter shape.
+    fn expands(&self, inputs: &[Option<Abs>]) -> bool {
+        let atoms = &self.interp.atoms;
+        let [Some(data), Some(shape)] = inputs else { return false };
+        let Some(sizes) = &shape.elements else { return true };
+        data.axes().iter().rev().zip(sizes.iter().rev()).all(|(axis, size)| {
+            let fits = |e: &Expr| e.is_one() || atoms.symbols.equal(e, &atoms.size(axis));
+            axis.is_one() || size.int().is_none_or(fits)
+        })
+    }
+
     /// Keeps a node on the full number of tokens: what it reads of the reduced sequence is replaced.
     fn on_full_grid(&mut self, id: NodeId, node: &Node, inputs: &[Option<Abs>]) -> Result<(), Refusal> {
         for (slot, now) in inputs.iter().enumerate() {
@@ -91,10 +107,7 @@ impl Simulator<'_, '_> {
                 continue;
             }
             if self.uniform.contains(&v) {
-                let makers = ancestors(self.g, [v]);
-                for (n, _) in self.g.nodes().filter(|(n, _)| makers.contains(*n) && self.set.contains(*n)) {
-                    self.again |= self.full.insert(n);
-                }
+                self.make_full(v);
                 continue;
             }
             let Some(before) = self.a.interp.get(v) else { continue };
@@ -123,6 +136,14 @@ impl Simulator<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Has a value that is the same in every row made for the full grid after all, in another pass.
+    pub(super) fn make_full(&mut self, v: ValueId) {
+        let makers = ancestors(self.g, [v]);
+        for (n, _) in self.g.nodes().filter(|(n, _)| makers.contains(*n) && self.set.contains(*n)) {
+            self.again |= self.full.insert(n);
+        }
     }
 
     /// An element of a shape as it was on all tokens.

@@ -5,13 +5,7 @@ use crate::{
     layout::Layout,
     plan::{Coverage, GatherEdit},
 };
-use ailurus_analyze::{
-    Code, Refusal,
-    abs::Abs,
-    axis::Axis,
-    interp::wrap,
-    transfer,
-};
+use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, interp::wrap, transfer};
 use ailurus_onnx::{Node, NodeId, ValueId};
 use std::collections::HashSet;
 

@@ -188,7 +188,7 @@ impl Net<'_> {
 
     fn standard(&mut self, q: V, k: V, v: V) -> V {
         let heads = self.case.sizes.heads;
-        let bias = self.bias(heads, q, 4).map(|b| self.masked_bias(b));
+        let bias = self.bias(heads, At(q, Some(0), Some(2)), 4).map(|b| self.masked_bias(b));
         let bias = match (bias, self.mask) {
             (None, Some(mask)) => {
                 // Runtimes want the full extent of the last two axes.

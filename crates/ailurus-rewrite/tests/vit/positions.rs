@@ -30,9 +30,8 @@ impl Net<'_> {
     }
 
     /// Something that broadcasts to scores [.., heads, T, T].
-    pub fn bias(&mut self, heads: i64, scores: V, rank: i64) -> Option<V> {
-        let t = self.case.tokens();
-        let at = Some(At(scores, (rank == 4).then_some(0), Some(rank - 1)));
+    pub fn bias(&mut self, heads: i64, at: At, rank: i64) -> Option<V> {
+        let (t, at) = (self.case.tokens(), Some(at));
         match self.case.scores.bias {
             Bias::Nothing => None,
             Bias::Constant => {

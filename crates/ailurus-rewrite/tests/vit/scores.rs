@@ -55,7 +55,7 @@ impl Net<'_> {
         let mut s = self.scaled(scores);
         // One bias for all heads where they are folded into the batch.
         let biased = if rank == 4 { case.sizes.heads } else { 1 };
-        if let Some(bias) = self.bias(biased, scores, rank) {
+        if let Some(bias) = self.bias(biased, At(scores, (rank == 4).then_some(0), Some(rank - 1)), rank) {
             s = self.two("Add", s, bias);
         }
         s = self.hide_masked(s, rank, heads);

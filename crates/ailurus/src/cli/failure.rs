@@ -42,12 +42,13 @@ impl From<std::io::Error> for Failure {
 
 impl Failure {
     /// Adds how to report a model that cannot be handled.
-    pub fn about(self, input: &Path, layer: Option<&Layer>) -> Self {
+    pub fn about(self, input: &Path, layer: Option<&Layer>, trunk: Option<&str>) -> Self {
         match self {
             Failure::Error(Error::Refused(refusal)) if refusal.code.is_about_model() => {
                 let layer = layer.map_or_else(String::new, |l| format!(" --layer {}", quoted(&l.to_string())));
                 let input = quoted(&input.display().to_string());
-                let command = format!("ailurus inspect {input}{layer} --report report.onnx");
+                let trunk = trunk.map(|t| format!(" --trunk {}", quoted(t))).unwrap_or_default();
+                let command = format!("ailurus inspect {input}{layer}{trunk} --report report.onnx");
                 Failure::Model(Error::Refused(refusal), command)
             }
             other => other,

@@ -12,7 +12,8 @@ use crate::report::{self, ReportSummary};
 pub fn run(args: &InspectArgs, output: &Path, printer: &Printer) -> Outcome {
     let options = args.layer.as_ref().map(|layer| args.tuning.options(layer.clone())).transpose()?;
     printer.progress("analyzing");
-    let summary = report::report_file(&args.input, output, args.tuning.trunk.as_deref(), options.as_ref().map(|o| &o.rewrite))?;
+    let summary =
+        report::report_file(&args.input, output, args.tuning.trunk.as_deref(), options.as_ref().map(|o| &o.rewrite))?;
     if args.json {
         printer.json(&summary)?;
     } else {
