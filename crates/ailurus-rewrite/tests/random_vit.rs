@@ -23,7 +23,7 @@ use vit::{case::Case, check::check, draw::Draw};
 static RUNTIME: LazyLock<Option<OnnxRuntime>> = LazyLock::new(testing::onnx_runtime);
 
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150);
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() }
 }
 

@@ -197,7 +197,7 @@ impl Case {
         if self.block.order != Order::Pre && self.block.blocks == Blocks::Parallel {
             self.block.blocks = Blocks::Serial;
         }
-        if self.head == Head::Readout && self.sizes.prefix == 0 || self.head == Head::Class && self.sizes.prefix == 0 {
+        if matches!(self.head, Head::Readout | Head::Class) && self.sizes.prefix == 0 {
             self.head = Head::Dense;
         }
         // Between two blocks that add positions lies no stream: what is read there is copied.
