@@ -269,7 +269,7 @@ const CASES: &[Case] = &[
         },
         "batch, 48, 1, 1",
         DataType::U8,
-        &[How::Mix, How::Mix],
+        &[How::Reduce, How::Reduce],
     ),
     (
         "pool with channels last",
