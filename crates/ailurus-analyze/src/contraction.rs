@@ -99,8 +99,8 @@ pub struct Equation {
 
 /// Reads the equation of an `Einsum` whose operands have these ranks. Axes behind an ellipsis get letters that no equation
 /// can be written with, aligned from the right as broadcasting does.
-pub fn equation(node: &Node, ranks: &[usize]) -> Option<Equation> {
-    let text: String = node.str("equation")?.chars().filter(|c| !c.is_whitespace()).collect();
+pub fn equation(text: &str, ranks: &[usize]) -> Option<Equation> {
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let (left, right) = match text.split_once("->") {
         Some((l, r)) => (l, Some(r)),
         None => (text.as_str(), None),
@@ -133,7 +133,8 @@ pub fn equation(node: &Node, ranks: &[usize]) -> Option<Equation> {
         // Without a result: what the ellipses stand for, then letters that occur once, in order.
         None => {
             let all: Vec<char> = terms.iter().flatten().copied().filter(|c| (*c as u32) < 0xE000).collect();
-            let mut once: Vec<char> = all.iter().copied().filter(|c| all.iter().filter(|d| *d == c).count() == 1).collect();
+            let mut once: Vec<char> =
+                all.iter().copied().filter(|c| all.iter().filter(|d| *d == c).count() == 1).collect();
             once.sort_unstable();
             hidden(widest)?.into_iter().chain(once).collect()
         }
@@ -143,13 +144,10 @@ pub fn equation(node: &Node, ranks: &[usize]) -> Option<Equation> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use ailurus_onnx::Attribute;
+    use super::equation;
 
     fn read(text: &str, ranks: &[usize]) -> Option<(Vec<usize>, String)> {
-        let mut node = Node { op_type: "Einsum".into(), ..Node::default() };
-        node.attributes.insert("equation".into(), Attribute::Str(text.as_bytes().to_vec()));
-        let e = equation(&node, ranks)?;
+        let e = equation(text, ranks)?;
         let shown = |c: &char| if (*c as u32) < 0xE000 { *c } else { char::from(b'0' + (*c as u32 - 0xE000) as u8) };
         Some((e.terms.iter().map(Vec::len).collect(), e.result.iter().map(shown).collect()))
     }

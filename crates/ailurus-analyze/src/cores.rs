@@ -111,7 +111,7 @@ fn free_axes(interp: &Interp, id: NodeId) -> Option<(Axis, Axis)> {
     }
     let (x, y) = (a.axes(), b.axes());
     if node.op_type == "Einsum" {
-        let e = contraction::equation(node, &[x.len(), y.len()])?;
+        let e = contraction::equation(node.str("equation")?, &[x.len(), y.len()])?;
         let alone = |own: &[char], other: &[char], axes: &[Axis]| {
             let mut hits = own
                 .iter()

@@ -72,7 +72,7 @@ fn result_type(ctx: &Ctx, left: DataType) -> DataType {
 pub fn einsum(ctx: &mut Ctx) -> Option<Vec<Abs>> {
     let operands: Vec<Abs> = ctx.inputs.iter().cloned().collect::<Option<_>>()?;
     let ranks: Vec<usize> = operands.iter().map(Abs::rank).collect::<Option<_>>()?;
-    let equation = contraction::equation(ctx.node, &ranks)?;
+    let equation = contraction::equation(ctx.node.str("equation")?, &ranks)?;
     let mut letters: IndexMap<char, (Axis, bool)> = IndexMap::new();
     for (a, term) in operands.iter().zip(&equation.terms) {
         for (&c, axis) in term.iter().zip(a.axes()) {

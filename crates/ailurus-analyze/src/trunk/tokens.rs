@@ -29,7 +29,9 @@ pub fn of(interp: &Interp, sequence: &Axis) -> Result<Tokens, Refusal> {
         runs.iter().try_fold(0usize, |n, r| {
             let size = atoms.symbols.known(&atoms.run_size(r)).and_then(|k| usize::try_from(k).ok());
             let sum = size.and_then(|k| n.checked_add(k)).filter(|&sum| sum <= MOST);
-            sum.ok_or_else(|| refuse("the number of class or register tokens is not fixed, or no such number".to_owned()))
+            sum.ok_or_else(|| {
+                refuse("the number of class or register tokens is not fixed, or no such number".to_owned())
+            })
         })
     };
     let patches = sequence.0[at].clone();

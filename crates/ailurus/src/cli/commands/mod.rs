@@ -15,10 +15,16 @@ use super::printer::Printer;
 /// Runs a command.
 pub fn run(command: Command, printer: &Printer) -> Outcome {
     match command {
-        Command::Rewrite(args) => rewrite::run(&args, printer).map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
-        Command::Inspect(args) => inspect::run(&args, printer).map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
-        Command::Plan(args) => plan::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref())),
-        Command::View(args) => view::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref())),
+        Command::Rewrite(args) => rewrite::run(&args, printer)
+            .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
+        Command::Inspect(args) => inspect::run(&args, printer)
+            .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
+        Command::Plan(args) => {
+            plan::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref()))
+        }
+        Command::View(args) => {
+            view::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref()))
+        }
         Command::Verify(args) => verify::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
     }
