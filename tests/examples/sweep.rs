@@ -4,6 +4,8 @@
 //!
 //! A model is `NAME.onnx`, its inputs `NAME.npz` (arrays `in_<input>`), or noise where there is none.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
 use ailurus_tests::{case::Case, check::Outcome, run, sweep};
 use anyhow::{Context, Result};
 

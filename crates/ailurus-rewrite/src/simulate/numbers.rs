@@ -18,7 +18,15 @@ impl Simulator<'_, '_> {
         let pairs = || node.outputs.iter().map(old).zip(&outcome.outputs);
         let alike = pairs().all(|(before, now)| before.is_none_or(|b| self.same(b, now)));
         let from = |set: &HashSet<ValueId>| node.inputs.iter().flatten().any(|v| set.contains(v));
-        let (from_table, from_uniform) = (from(&self.tables), from(&self.uniform));
+        let from_uniform = from(&self.uniform);
+        // A list of numbers that stayed as it was may be part of a shape as well as a row of a table: what it is used for
+        // tells.
+        let is_list = |abs: &Option<Abs>| abs.as_ref().is_some_and(|a| a.elements.is_some() && a.rank() <= Some(1));
+        let from_table = node
+            .inputs
+            .iter()
+            .zip(&inputs)
+            .any(|(v, abs)| v.is_some_and(|v| self.tables.contains(&v)) && !is_list(abs));
         if alike {
             // What is as it was is a table like those from outside the region.
             let set = if from_uniform && !from_table { &mut self.uniform } else { &mut self.tables };
