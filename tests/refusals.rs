@@ -2,7 +2,7 @@
 //! graphs without weights, as `ailurus inspect --report` writes them.
 
 use ailurus_analyze::{Analysis, Code};
-use ailurus_onnx::Model;
+use ailurus_onnx::{GraphEdit, Model, NodeSpec, Use};
 use ailurus_rewrite::{Error, Options};
 use ailurus_tests::case;
 use std::path::{Path, PathBuf};
@@ -102,4 +102,27 @@ fn a_stage_is_a_trunk_when_named() {
     let offered = message.split("--trunk `").nth(1).and_then(|t| t.split('`').next()).expect("a stage by name");
     let a = Analysis::of_trunk(&model, Some(offered)).expect("the stage");
     assert!(a.blocks() > 1 && ailurus_rewrite::plan(&a, &Options::new(1)).is_ok());
+}
+
+/// An operator nobody knows between two blocks hides those behind it; that is said, not passed over.
+#[test]
+fn unknown_operators_are_named() {
+    let model = Model::load(case::fixtures().join("torchvision_vit.ts17b.onnx")).expect("a model");
+    let stream = {
+        let a = Analysis::of(&model).expect("a plain model");
+        assert!(a.hidden().is_none());
+        a.trunk.streams[2]
+    };
+    let mut edit = GraphEdit::new(model);
+    let spec = NodeSpec::new("Mystery", [stream]).domain("com.example").name("riddle").output("riddle", None);
+    let changed = edit.add(spec).expect("a node");
+    let own = edit.graph().producer(changed).expect("its node").0;
+    edit.replace_uses(stream, changed, |u| !matches!(u, Use::Input { node, .. } if node == own)).expect("an edit");
+    let model = edit.finish().expect("a model");
+    let a = Analysis::of(&model).expect("the blocks in front of it");
+    assert_eq!(a.blocks(), 2);
+    let said = a.report().not_understood.expect("the operator");
+    assert!(said.contains("riddle") && said.contains("com.example"), "{said}");
+    let plan = ailurus_rewrite::plan(&a, &Options::new(1)).expect("a plan");
+    assert!(plan.notes.iter().any(|note| note.contains("riddle")), "{:?}", plan.notes);
 }

@@ -105,3 +105,19 @@ fn lost(interp: &Interp) -> Option<NodeId> {
     let g = &interp.model.graph;
     interp.opaque.iter().copied().find(|&n| g.node(n).inputs.iter().flatten().any(|&v| spatial(interp, v)))
 }
+
+/// An operator behind the trunk that is not understood and may hide further blocks: two activations are multiplied behind it.
+pub fn hidden_behind(interp: &Interp, end: ValueId) -> Option<NodeId> {
+    let g = &interp.model.graph;
+    let behind = descendants(g, [end]);
+    let active = |v: ValueId| interp.get(v).is_some_and(|a| a.activation);
+    interp.opaque.iter().copied().find(|&n| {
+        let reads = g.node(n).inputs.iter().flatten().any(|&v| spatial(interp, v));
+        let late = descendants(g, g.node(n).outputs.iter().flatten().copied());
+        let product = |node: &ailurus_onnx::Node| {
+            crate::contraction::factors(node).is_some()
+                && node.inputs.iter().flatten().filter(|&&v| active(v)).count() >= 2
+        };
+        behind.contains(n) && reads && g.nodes().any(|(id, node)| late.contains(id) && product(node))
+    })
+}

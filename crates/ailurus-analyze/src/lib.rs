@@ -88,6 +88,11 @@ impl<'m> Analysis<'m> {
         Some((size(self.trunk.tokens.grid.0)?, size(self.trunk.tokens.grid.1)?))
     }
 
+    /// An operator behind the blocks that is not understood and may hide further ones.
+    pub fn hidden(&self) -> Option<ailurus_onnx::NodeId> {
+        absent::hidden_behind(&self.interp, *self.trunk.streams.last()?)
+    }
+
     /// Summary for people and for `--json`.
     pub fn report(&self) -> Report {
         report::of(self)

@@ -20,6 +20,9 @@ pub struct Report {
     pub other_attention: Vec<String>,
     /// Operations of the whole model, one image.
     pub flops: f64,
+    /// An operator behind the blocks that is not understood and may hide further ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_understood: Option<String>,
 }
 
 /// The sequence.
@@ -96,5 +99,6 @@ pub(crate) fn of(a: &Analysis) -> Report {
         blocks,
         other_attention: t.other_cores.iter().map(|c| describe(g, c.scores)).collect(),
         flops: counts.iter().map(|(_, f)| f).sum(),
+        not_understood: a.hidden().map(|n| describe(g, n)),
     }
 }

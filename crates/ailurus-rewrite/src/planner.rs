@@ -57,6 +57,10 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
             }
         },
     };
+    if let Some(n) = a.hidden() {
+        let what = ailurus_analyze::refusal::describe(&a.interp.model.graph, n);
+        notes.push(format!("what {what} does is not understood: blocks behind it, if there are any, were not seen"));
+    }
     if t.permuted {
         notes.push("tokens are permuted after patch embedding: spatial neighbours are taken in token order".into());
     }

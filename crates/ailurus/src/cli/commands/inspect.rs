@@ -80,6 +80,9 @@ fn text(i: &Inspection) -> String {
     if t.permuted {
         line("order", "tokens are permuted after patch embedding".into());
     }
+    if let Some(what) = &r.not_understood {
+        line("unknown", format!("{what} is not understood; blocks behind it, if there are any, were not seen"));
+    }
     for other in &r.other_attention {
         line("decoder", format!("attention at {other}"));
     }
