@@ -11,6 +11,7 @@ pub const FORMAT: u32 = 1;
 
 /// What will be done to a model. Values are named as in the model; nodes by their first output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Format version.
     pub format: u32,

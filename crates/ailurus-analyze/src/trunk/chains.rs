@@ -136,6 +136,10 @@ fn several(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Refusal {
 /// The chain that a name belongs to.
 fn named(interp: &Interp, cores: &[Core], chains: &[Chain], name: &str) -> Result<usize, Refusal> {
     let g = &interp.model.graph;
+    // The names that refusals list.
+    if let Some(at) = chains.iter().position(|c| handle(g, cores, c) == name) {
+        return Ok(at);
+    }
     let hits: Vec<usize> = (0..chains.len()).filter(|&i| owns(g, &chains[i], name)).collect();
     let last = |c: &Chain| &cores[c.members[c.members.len() - 1]];
     let first = |c: &Chain| &cores[c.members[0]];

@@ -144,6 +144,11 @@ impl Simulator<'_, '_> {
     /// Tokens before and behind the patches in a sequence.
     fn beside(&self, sequence: &Axis) -> Option<(usize, usize)> {
         let at = sequence.0.iter().position(|r| *r == self.a.trunk.tokens.patches)?;
+        // The same patches twice, or others beside them, are no sequence of one grid.
+        let spatial = |r: &Run| self.interp.atoms.is_spatial(&Axis(vec![r.clone()]));
+        if sequence.0.iter().enumerate().any(|(i, r)| i != at && spatial(r)) {
+            return None;
+        }
         let count = |runs: &[Run]| {
             runs.iter().try_fold(0usize, |n, r| {
                 let size = self.interp.atoms.symbols.known(&self.interp.atoms.run_size(r))?;

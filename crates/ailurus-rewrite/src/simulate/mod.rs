@@ -20,6 +20,7 @@ use ailurus_analyze::{
     axis::{AtomId, Axis, Factor, Run},
     expr::Expr,
     interp::{How, Interp, Outcome, wrap},
+    transfer,
     walk::{NodeSet, ancestors, descendants},
 };
 use ailurus_onnx::{Graph, Node, NodeId, ValueId};
@@ -215,6 +216,11 @@ impl Simulator<'_, '_> {
     fn node(&mut self, id: NodeId) -> Result<(), Refusal> {
         let node = self.g.node(id);
         let mut inputs: Vec<Option<Abs>> = node.inputs.iter().map(|i| i.and_then(|v| self.read(v))).collect();
+        // Branches and loop bodies are not simulated: what they read of the stream would stay as it was.
+        if node.captures.iter().any(|&v| self.reads_region(v)) {
+            let op = node.qualified_op();
+            return Err(self.refuse(Code::AIL0208, id, format!("`{op}` reads tokens inside its subgraphs")));
+        }
         let touched = inputs.iter().flatten().any(|a| self.has_clusters(a));
         if !touched {
             return self.untouched(id, node, inputs);
@@ -236,6 +242,7 @@ impl Simulator<'_, '_> {
             return Err(self.refuse(Code::AIL0207, id, "rows and columns of the patch grid are told apart here"));
         }
         self.gather_tables(id, node, &mut inputs, &old_axes)?;
+        let operands = inputs.clone();
         let joined = if node.op_type == "Concat" { inputs.clone() } else { Vec::new() };
         let outcome = match node.op_type.as_str() {
             "Reshape" | "Expand" if node.domain.is_empty() => self.reshaped(id, node, &inputs)?,
@@ -243,6 +250,11 @@ impl Simulator<'_, '_> {
             "Slice" if node.domain.is_empty() => self.slice(id, node, inputs)?,
             _ => self.interp.step(id, node, inputs),
         };
+        if outcome.opaque {
+            let op = node.qualified_op();
+            return Err(self.refuse(Code::AIL0208, id, format!("what `{op}` does to the tokens is not understood")));
+        }
+        self.check_places(id, node, &operands)?;
         self.check(id, &outcome)?;
         self.check_sums(id, &outcome)?;
         self.check_neighbours(id, node, &joined)?;
@@ -283,6 +295,47 @@ impl Simulator<'_, '_> {
                 };
                 let op = self.g.node(id).qualified_op();
                 return Err(self.refuse(Code::AIL0207, id, format!("`{op}` {verb}, so it cannot run on merged ones")));
+            }
+        }
+        Ok(())
+    }
+
+    /// True for values of the region, the merged stream included.
+    fn reads_region(&self, v: ValueId) -> bool {
+        v == self.cut || self.g.producer(v).is_some_and(|(n, _)| self.set.contains(n))
+    }
+
+    /// Operands that meet element by element must have the same tokens in the same places, or none: equal lengths do not
+    /// make a rotated sequence, or another encoder's, the same.
+    fn check_places(&self, id: NodeId, node: &Node, operands: &[Option<Abs>]) -> Result<(), Refusal> {
+        if !transfer::is_elementwise(&node.domain, &node.op_type) {
+            return Ok(());
+        }
+        let rank = operands.iter().flatten().filter_map(Abs::rank).max().unwrap_or(0);
+        let at = |abs: &Abs, from_back: usize| abs.axes().len().checked_sub(from_back).map(|i| abs.axes()[i].clone());
+        for from_back in 1..=rank {
+            let own = |abs: &Abs| at(abs, from_back).filter(|x| !x.is_one());
+            let Some(tokens) = operands.iter().flatten().filter_map(own).find(|x| x.mentions(self.cluster_atom)) else {
+                continue;
+            };
+            for (v, abs) in node.inputs.iter().zip(operands) {
+                let (Some(v), Some(abs)) = (v, abs) else { continue };
+                let Some(axis) = own(abs) else { continue };
+                let atoms = &self.interp.atoms;
+                let as_long = || atoms.symbols.equal(&atoms.size(&axis), &atoms.size(&tokens));
+                if axis != tokens && !(self.uniform.contains(v) && as_long()) {
+                    return Err(self.refuse(
+                        Code::AIL0207,
+                        id,
+                        format!(
+                            "`{}` combines the tokens [{}] with [{}] of `{}`, which are others or in other places",
+                            node.qualified_op(),
+                            atoms.show(&tokens),
+                            atoms.show(&axis),
+                            self.g.name_of(*v)
+                        ),
+                    ));
+                }
             }
         }
         Ok(())

@@ -111,7 +111,7 @@ pub struct Tuning {
     pub unfold_at: Option<UnfoldAtFlag>,
     /// Which encoder to rewrite, where there are several or one stage of many is meant: a tensor,
     /// node, input or module that only it depends on
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub trunk: Option<String>,
     /// Let each cluster weigh in attention as much as its patches would (adds the logarithm of its size to the scores)
     #[arg(long)]
