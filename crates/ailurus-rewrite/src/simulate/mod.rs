@@ -217,7 +217,7 @@ impl Simulator<'_, '_> {
         let node = self.g.node(id);
         let mut inputs: Vec<Option<Abs>> = node.inputs.iter().map(|i| i.and_then(|v| self.read(v))).collect();
         // Branches and loop bodies are not simulated: what they read of the stream would stay as it was.
-        if node.captures.iter().any(|&v| self.reads_region(v)) {
+        if node.captures.iter().any(|&v| self.changed(v)) {
             let op = node.qualified_op();
             return Err(self.refuse(Code::AIL0208, id, format!("`{op}` reads tokens inside its subgraphs")));
         }
@@ -300,9 +300,30 @@ impl Simulator<'_, '_> {
         Ok(())
     }
 
-    /// True for values of the region, the merged stream included.
-    fn reads_region(&self, v: ValueId) -> bool {
-        v == self.cut || self.g.producer(v).is_some_and(|(n, _)| self.set.contains(n))
+    /// True for values of the region that are not what they were: with clusters in them, or other numbers.
+    fn changed(&self, v: ValueId) -> bool {
+        let now = self.out.values.get(&v);
+        now.is_some_and(|now| self.has_clusters(now) || self.a.interp.get(v).is_none_or(|old| !self.same(old, now)))
+    }
+
+    /// The same tokens in the same places; whose batch they are folded into, and what the others are, is of no account.
+    fn same_places(&self, a: &Axis, b: &Axis) -> bool {
+        let atoms = &self.interp.atoms;
+        let inner = |x: &Axis| match x.0.as_slice() {
+            [run] => match run.last() {
+                Some(Factor::Cat(inner)) => inner.clone(),
+                _ => x.clone(),
+            },
+            _ => x.clone(),
+        };
+        let (x, y) = (inner(a), inner(b));
+        let clusters = |r: &Run| Axis(vec![r.clone()]).mentions(self.cluster_atom);
+        atoms.symbols.equal(&atoms.size(a), &atoms.size(b))
+            && x.0.len() == y.0.len()
+            && x.0
+                .iter()
+                .zip(&y.0)
+                .all(|(p, q)| clusters(p) == clusters(q) && atoms.symbols.equal(&atoms.run_size(p), &atoms.run_size(q)))
     }
 
     /// Operands that meet element by element must have the same tokens in the same places, or none: equal lengths do not
@@ -323,7 +344,7 @@ impl Simulator<'_, '_> {
                 let Some(axis) = own(abs) else { continue };
                 let atoms = &self.interp.atoms;
                 let as_long = || atoms.symbols.equal(&atoms.size(&axis), &atoms.size(&tokens));
-                if axis != tokens && !(self.uniform.contains(v) && as_long()) {
+                if !self.same_places(&axis, &tokens) && !(self.uniform.contains(v) && as_long()) {
                     return Err(self.refuse(
                         Code::AIL0207,
                         id,

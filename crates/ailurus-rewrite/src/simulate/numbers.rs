@@ -50,7 +50,7 @@ impl Simulator<'_, '_> {
     }
 
     /// Same sizes, and the same elements where they are followed.
-    fn same(&self, a: &Abs, b: &Abs) -> bool {
+    pub(super) fn same(&self, a: &Abs, b: &Abs) -> bool {
         self.same_sizes(a, b) && a.elements == b.elements
     }
 

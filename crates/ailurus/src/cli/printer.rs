@@ -67,8 +67,10 @@ impl Printer {
             (false, _) => GraphicalTheme::none(),
         };
         let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-        let handler =
-            GraphicalReportHandler::new_themed(theme).with_links(false).with_break_words(false).with_width(columns.unwrap_or(WIDTH).max(40));
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .with_break_words(false)
+            .with_width(columns.unwrap_or(WIDTH).max(40));
         let mut text = String::new();
         if handler.render_report(&mut text, failure).is_err() {
             text = failure.to_string();
