@@ -344,7 +344,7 @@ impl Simulator<'_, '_> {
                 let Some(axis) = own(abs) else { continue };
                 let atoms = &self.interp.atoms;
                 let as_long = || atoms.symbols.equal(&atoms.size(&axis), &atoms.size(&tokens));
-                if !self.same_places(&axis, &tokens) && !(self.uniform.contains(v) && as_long()) {
+                if !(self.same_places(&axis, &tokens) || self.uniform.contains(v) && as_long()) {
                     return Err(self.refuse(
                         Code::AIL0207,
                         id,

@@ -6,7 +6,13 @@
 
 use super::Simulator;
 use crate::plan::{DimSpec, OperandEdit};
-use ailurus_analyze::{Code, Refusal, abs::Abs, expr::Expr, transfer, walk::ancestors};
+use ailurus_analyze::{
+    Code, Refusal,
+    abs::{Abs, Scalar},
+    expr::Expr,
+    transfer,
+    walk::ancestors,
+};
 use ailurus_onnx::{Node, NodeId, ValueId};
 use std::collections::HashSet;
 
@@ -18,6 +24,7 @@ impl Simulator<'_, '_> {
         let pairs = || node.outputs.iter().map(old).zip(&outcome.outputs);
         let alike = pairs().all(|(before, now)| before.is_none_or(|b| self.same(b, now)));
         let from = |set: &HashSet<ValueId>| node.inputs.iter().flatten().any(|v| set.contains(v));
+        self.check_followed(id, node, &outcome.outputs)?;
         let from_uniform = from(&self.uniform);
         // A list of numbers that stayed as it was may be part of a shape as well as a row of a table: what it is used for
         // tells.
@@ -47,6 +54,27 @@ impl Simulator<'_, '_> {
             return Ok(());
         }
         self.on_full_grid(id, node, &inputs)
+    }
+
+    /// Arithmetic on the number of tokens must be followed: nobody could tell otherwise whether its result is one of the
+    /// reduced sequence or of the full grid.
+    fn check_followed(&self, id: NodeId, node: &Node, outputs: &[Abs]) -> Result<(), Refusal> {
+        let number = |a: &Abs| !a.activation && a.rank().is_some_and(|r| r <= 1);
+        let lost = |a: &Abs| a.elements.as_ref().is_some_and(|list| list.contains(&Scalar::Unknown));
+        let computes = transfer::is_elementwise(&node.domain, &node.op_type);
+        let known = |v: ValueId| self.out.values.get(&v).is_some_and(|a| !lost(a) && a.elements.is_some());
+        let source = node.inputs.iter().flatten().find(|&&v| known(v) && self.changed(v));
+        match source {
+            Some(&v) if computes && outputs.iter().any(|a| number(a) && lost(a)) => Err(self.refuse(
+                Code::AIL0208,
+                id,
+                format!(
+                    "`{}` depends on the number of tokens, and what becomes of it is not followed",
+                    self.g.name_of(v)
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Same sizes, and the same elements where they are followed.
