@@ -30,7 +30,7 @@ pub fn why(interp: &Interp) -> Refusal {
         )
         .at(g, n);
     }
-    let image = g.inputs().any(|v| spatial(interp, v));
+    let image = g.inputs().any(|v| interp.is_spatial(v));
     let video = g.inputs().find(|&v| interp.get(v).and_then(|a| a.rank()) == Some(5));
     if let (Some(v), false) = (video, image) {
         return Refusal::new(
@@ -66,10 +66,6 @@ pub fn why(interp: &Interp) -> Refusal {
     }
 }
 
-fn spatial(interp: &Interp, v: ValueId) -> bool {
-    interp.get(v).is_some_and(|a| a.axes().iter().any(|x| interp.atoms.is_spatial(x)))
-}
-
 /// A contraction of two activations over the tokens whose result is contracted with tokens again.
 fn over_channels(interp: &Interp) -> Option<NodeId> {
     let g = &interp.model.graph;
@@ -87,7 +83,7 @@ fn over_channels(interp: &Interp) -> Option<NodeId> {
                 && matches!(n.op_type.as_str(), "MatMul" | "Einsum" | "FusedMatMul")
                 && n.inputs.iter().flatten().all(|&v| active(v))
         });
-        if meets.is_some_and(|(_, n)| n.output(0).is_some_and(|v| spatial(interp, v))) {
+        if meets.is_some_and(|(_, n)| n.output(0).is_some_and(|v| interp.is_spatial(v))) {
             return Some(e.node);
         }
     }
@@ -103,7 +99,7 @@ fn spatial_in_matrix(interp: &Interp, v: ValueId) -> bool {
 /// The first operator without a transfer function that image positions go into.
 fn lost(interp: &Interp) -> Option<NodeId> {
     let g = &interp.model.graph;
-    interp.opaque.iter().copied().find(|&n| g.node(n).inputs.iter().flatten().any(|&v| spatial(interp, v)))
+    interp.opaque.iter().copied().find(|&n| g.node(n).inputs.iter().flatten().any(|&v| interp.is_spatial(v)))
 }
 
 /// An operator behind the trunk that is not understood and may hide further blocks: two activations are multiplied behind it.
@@ -112,7 +108,7 @@ pub fn hidden_behind(interp: &Interp, end: ValueId) -> Option<NodeId> {
     let behind = descendants(g, [end]);
     let active = |v: ValueId| interp.get(v).is_some_and(|a| a.activation);
     interp.opaque.iter().copied().find(|&n| {
-        let reads = g.node(n).inputs.iter().flatten().any(|&v| spatial(interp, v));
+        let reads = g.node(n).inputs.iter().flatten().any(|&v| interp.is_spatial(v));
         let late = descendants(g, g.node(n).outputs.iter().flatten().copied());
         let product = |node: &ailurus_onnx::Node| {
             crate::contraction::factors(node).is_some()

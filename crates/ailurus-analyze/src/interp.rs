@@ -176,6 +176,11 @@ impl<'m> Interp<'m> {
         self.values.get(v.index())?.as_ref()
     }
 
+    /// True when any axis of a value counts image positions.
+    pub fn is_spatial(&self, v: ValueId) -> bool {
+        self.get(v).is_some_and(|a| a.axes().iter().any(|x| self.atoms.is_spatial(x)))
+    }
+
     /// Interprets one node on given inputs, without storing the result.
     pub fn step(&mut self, id: NodeId, node: &Node, inputs: Vec<Option<Abs>>) -> Outcome {
         let activation = inputs.iter().flatten().any(|a| a.activation)

@@ -68,7 +68,8 @@ fn walk_back(a: &Analysis, key: ValueId) -> Option<(NodeId, ValueId)> {
     for _ in 0..256 {
         let (n, _) = g.producer(v)?;
         let next = g.node(n).inputs.iter().enumerate().find_map(|(slot, i)| {
-            Some((slot, (*i)?)).filter(|&(_, i)| a.interp.get(i).is_some_and(|x| x.activation) && carries(a, i))
+            Some((slot, (*i)?))
+                .filter(|&(_, i)| a.interp.get(i).is_some_and(|x| x.activation) && a.interp.is_spatial(i))
         });
         let (slot, next) = next?;
         // Whatever sums over something makes the keys, understood or not: what lies before it is not keys.
@@ -78,10 +79,6 @@ fn walk_back(a: &Analysis, key: ValueId) -> Option<(NodeId, ValueId)> {
         v = next;
     }
     None
-}
-
-fn carries(a: &Analysis, v: ValueId) -> bool {
-    a.interp.get(v).is_some_and(|x| x.axes().iter().any(|axis| a.interp.atoms.is_spatial(axis)))
 }
 
 fn heads(a: &Analysis, core: &crate::cores::Core, made: ValueId, columns: usize) -> Option<Vec<Vec<usize>>> {

@@ -161,8 +161,10 @@ impl Simulator<'_, '_> {
         let mut seen = HashSet::from([v]);
         while let Some(v) = open.pop() {
             // Numbers read off a shape are no data, whatever they were read off.
-            let Some(abs) = self.a.interp.get(v).filter(|x| x.activation) else { continue };
-            if abs.axes().iter().any(|axis| self.interp.atoms.is_spatial(axis)) {
+            if !self.a.interp.get(v).is_some_and(|x| x.activation) {
+                continue;
+            }
+            if self.a.interp.is_spatial(v) {
                 return true;
             }
             let Some((n, _)) = self.g.producer(v) else { continue };
