@@ -43,10 +43,11 @@ pub mod reference {
     pub use crate::unfold_residual::reference::unfold_residual;
 }
 
-/// CPU kernels with the results of [`reference`](mod@reference), bit for bit.
+/// CPU kernels with the results of [`reference`](mod@reference), bit for bit. Those that end in `_into` write to memory
+/// that the caller brings, every element of it.
 pub mod kernel {
-    pub use crate::density_peaks::kernel::density_peaks;
-    pub use crate::merge::kernel::merge;
-    pub use crate::unfold::kernel::unfold;
-    pub use crate::unfold_residual::kernel::unfold_residual;
+    pub use crate::density_peaks::kernel::{ClustersMut, density_peaks, density_peaks_into};
+    pub use crate::merge::kernel::{merge, merge_into};
+    pub use crate::unfold::kernel::{unfold, unfold_into};
+    pub use crate::unfold_residual::kernel::{unfold_residual, unfold_residual_into};
 }

@@ -3,6 +3,7 @@
 use super::distance::window_distances;
 use super::window::nearest_anchor;
 use super::{Clusters, DensityPeaks, FAR, NAME, Windows, check, log_score};
+use crate::error::check_len;
 use crate::parallel::{Parallel, for_rows};
 use crate::{Element, Error, Result};
 
@@ -19,6 +20,39 @@ pub fn density_peaks<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Clusters> {
     let sizes = check(params, metric.len(), batch, channels, windows.grid())?;
+    let mut out = Clusters {
+        rows: sizes.rows,
+        index: vec![0; batch * sizes.total],
+        anchor: vec![0; batch * sizes.rows],
+        size: vec![0.0; batch * sizes.rows],
+    };
+    let memory = ClustersMut { index: &mut out.index, anchor: &mut out.anchor, size: &mut out.size };
+    density_peaks_into(params, metric, batch, channels, windows, pool, memory)?;
+    Ok(out)
+}
+
+/// Memory for a [`Clusters`] that the caller brings.
+#[derive(Debug)]
+pub struct ClustersMut<'a> {
+    /// `[B, T]`
+    pub index: &'a mut [i32],
+    /// `[B, R]`
+    pub anchor: &'a mut [i32],
+    /// `[B, R]`
+    pub size: &'a mut [f32],
+}
+
+/// As [`density_peaks`], into memory that the caller brings.
+pub fn density_peaks_into<E: Element>(
+    params: &DensityPeaks,
+    metric: &[E],
+    batch: usize,
+    channels: usize,
+    windows: &Windows,
+    pool: &dyn Parallel,
+    out: ClustersMut<'_>,
+) -> Result<()> {
+    let sizes = check(params, metric.len(), batch, channels, windows.grid())?;
     if windows.ranks() != params.window.min(sizes.patches) {
         return Err(Error::Shape {
             operator: NAME,
@@ -27,14 +61,13 @@ pub fn density_peaks<E: Element>(
             got: windows.ranks().to_string(),
         });
     }
-    let mut out = Clusters {
-        rows: sizes.rows,
-        index: Vec::with_capacity(batch * sizes.total),
-        anchor: Vec::with_capacity(batch * sizes.rows),
-        size: Vec::with_capacity(batch * sizes.rows),
-    };
+    check_len(NAME, "index", out.index.len(), &[batch, sizes.total])?;
+    check_len(NAME, "anchor", out.anchor.len(), &[batch, sizes.rows])?;
+    check_len(NAME, "size", out.size.len(), &[batch, sizes.rows])?;
     let mut scratch = Scratch::new(params, &sizes, channels);
-    for image in metric.chunks_exact(sizes.total * channels) {
+    let rows = out.anchor.chunks_exact_mut(sizes.rows).zip(out.size.chunks_exact_mut(sizes.rows));
+    let images = metric.chunks_exact(sizes.total * channels).zip(out.index.chunks_exact_mut(sizes.total));
+    for ((image, index), (anchor, size)) in images.zip(rows) {
         let first = params.prefix * channels;
         let patches = &image[first..first + sizes.patches * channels];
         let patches = E::widen(patches, &mut scratch.wide);
@@ -43,9 +76,9 @@ pub fn density_peaks<E: Element>(
         work.densities(params.neighbors, windows.ranks(), pool);
         work.anchors(windows, sizes.clusters, pool);
         work.assign(windows, pool);
-        work.write(params, &mut out);
+        work.write(params, ClustersMut { index, anchor, size });
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Buffers reused for every image of the batch.
@@ -171,22 +204,27 @@ impl Work {
         }
     }
 
-    fn write(&self, params: &DensityPeaks, out: &mut Clusters) {
-        let (p, n, m) = (params.prefix as i32, self.joins.len() as i32, self.anchors.len() as i32);
-        let s = params.suffix as i32;
-        out.index.extend(0..p);
-        out.index.extend(self.joins.iter().map(|row| p + row));
-        out.index.extend(p + m..p + m + s);
-        out.anchor.extend(0..p);
-        out.anchor.extend(self.anchors.iter().map(|&a| p + a as i32));
-        out.anchor.extend(p + n..p + n + s);
-        let start = out.size.len() + params.prefix;
-        out.size.resize(start, 1.0);
-        out.size.resize(start + self.anchors.len(), 0.0);
-        for &row in &self.joins {
-            out.size[start + row as usize] += 1.0;
+    fn write(&self, params: &DensityPeaks, out: ClustersMut<'_>) {
+        let (p, n, m) = (params.prefix, self.joins.len(), self.anchors.len());
+        // Prefix and suffix tokens are rows of their own and keep their order.
+        let count = |to: &mut [i32], first: usize| {
+            to.iter_mut().zip(first as i32..).for_each(|(to, number)| *to = number);
+        };
+        count(&mut out.index[..p], 0);
+        count(&mut out.index[p + n..], p + m);
+        count(&mut out.anchor[..p], 0);
+        count(&mut out.anchor[p + m..], p + n);
+        for (index, row) in out.index[p..].iter_mut().zip(&self.joins) {
+            *index = p as i32 + row;
         }
-        out.size.resize(start + self.anchors.len() + params.suffix, 1.0);
+        for (anchor, &patch) in out.anchor[p..].iter_mut().zip(&self.anchors) {
+            *anchor = p as i32 + patch as i32;
+        }
+        out.size.fill(1.0);
+        out.size[p..p + m].fill(0.0);
+        for &row in &self.joins {
+            out.size[p + row as usize] += 1.0;
+        }
     }
 }
 

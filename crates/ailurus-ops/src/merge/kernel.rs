@@ -1,19 +1,35 @@
 //! `AilurusMerge` at memory speed: members of each row are found by a counting sort, then every output row is written
 //! once, in parallel over rows. Additions happen in the order of the reference.
 
-use super::{MergeDims, check};
+use super::{MergeDims, NAME, check};
+use crate::error::check_len;
 use crate::parallel::{Parallel, for_rows};
 use crate::{Element, Result};
 
 /// Averages the members of every row of `x` (`[B, T, D]`).
 pub fn merge<E: Element>(x: &[E], index: &[i32], size: &[f32], dims: MergeDims, pool: &dyn Parallel) -> Result<Vec<E>> {
     check(x.len(), index, size.len(), dims)?;
+    let mut y = vec![E::default(); dims.batch * dims.rows * dims.channels];
+    merge_into(x, index, size, dims, pool, &mut y)?;
+    Ok(y)
+}
+
+/// As [`merge`], into memory that the caller brings (`[B, R, D]`).
+pub fn merge_into<E: Element>(
+    x: &[E],
+    index: &[i32],
+    size: &[f32],
+    dims: MergeDims,
+    pool: &dyn Parallel,
+    y: &mut [E],
+) -> Result<()> {
+    check(x.len(), index, size.len(), dims)?;
     let MergeDims { batch, tokens, rows, channels } = dims;
-    let mut y = vec![E::default(); batch * rows * channels];
+    check_len(NAME, "y", y.len(), &[batch, rows, channels])?;
     let (start, members) = members(index, batch, tokens, rows);
     // About 64 KiB of output per task at least.
     let grain = (1 << 14) / channels.max(1) + 1;
-    for_rows(pool, &mut y, channels, grain, |first, out| {
+    for_rows(pool, y, channels, grain, |first, out| {
         let (mut sum, mut wide) = (vec![0.0f32; channels], vec![0.0f32; channels]);
         for (row, out) in (first..).zip(out.chunks_exact_mut(channels)) {
             let token = |t: u32| &x[t as usize * channels..(t as usize + 1) * channels];
@@ -31,7 +47,7 @@ pub fn merge<E: Element>(x: &[E], index: &[i32], size: &[f32], dims: MergeDims, 
             E::narrow(&sum, out);
         }
     });
-    Ok(y)
+    Ok(())
 }
 
 /// Tokens (numbered over the batch) sorted by row (numbered over the batch), stable; and where each row starts.

@@ -1,6 +1,7 @@
 //! `AilurusUnfold` at memory speed: row copies, or weighted sums of rows, in parallel over tokens.
 
 use super::{NAME, UnfoldDims, check};
+use crate::error::check_len;
 use crate::parallel::{Parallel, for_rows};
 use crate::{Element, Result};
 
@@ -13,10 +14,25 @@ pub fn unfold<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Vec<E>> {
     check(NAME, z.len(), index, weight, dims)?;
+    let mut y = vec![E::default(); dims.batch * dims.tokens * dims.channels];
+    unfold_into(z, index, weight, dims, pool, &mut y)?;
+    Ok(y)
+}
+
+/// As [`unfold`], into memory that the caller brings (`[B, T, D]`).
+pub fn unfold_into<E: Element>(
+    z: &[E],
+    index: &[i32],
+    weight: Option<&[f32]>,
+    dims: UnfoldDims,
+    pool: &dyn Parallel,
+    y: &mut [E],
+) -> Result<()> {
+    check(NAME, z.len(), index, weight, dims)?;
     let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
-    let mut y = vec![E::default(); batch * tokens * channels];
+    check_len(NAME, "y", y.len(), &[batch, tokens, channels])?;
     let grain = (1 << 14) / channels.max(1) + 1;
-    for_rows(pool, &mut y, channels, grain, |first, out| {
+    for_rows(pool, y, channels, grain, |first, out| {
         let (mut sum, mut wide) = (vec![0.0f32; channels], vec![0.0f32; channels]);
         for (token, out) in (first..).zip(out.chunks_exact_mut(channels)) {
             let row = |k: usize| {
@@ -37,5 +53,5 @@ pub fn unfold<E: Element>(
             E::narrow(&sum, out);
         }
     });
-    Ok(y)
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `AilurusUnfoldResidual` at memory speed, in parallel over tokens.
 
-use super::check;
+use super::{NAME, check};
+use crate::error::check_len;
 use crate::parallel::{Parallel, for_rows};
 use crate::unfold::UnfoldDims;
 use crate::{Element, Result};
@@ -16,10 +17,28 @@ pub fn unfold_residual<E: Element>(
     pool: &dyn Parallel,
 ) -> Result<Vec<E>> {
     check(z.len(), start.len(), base.len(), index, weight, dims)?;
+    let mut y = vec![E::default(); dims.batch * dims.tokens * dims.channels];
+    unfold_residual_into(z, start, base, index, weight, dims, pool, &mut y)?;
+    Ok(y)
+}
+
+/// As [`unfold_residual`], into memory that the caller brings (`[B, T, D]`).
+#[allow(clippy::too_many_arguments, reason = "the operator has this many operands")]
+pub fn unfold_residual_into<E: Element>(
+    z: &[E],
+    start: &[E],
+    base: &[E],
+    index: &[i32],
+    weight: Option<&[f32]>,
+    dims: UnfoldDims,
+    pool: &dyn Parallel,
+    y: &mut [E],
+) -> Result<()> {
+    check(z.len(), start.len(), base.len(), index, weight, dims)?;
     let UnfoldDims { batch, rows, tokens, choices, channels } = dims;
-    let mut y = vec![E::default(); batch * tokens * channels];
+    check_len(NAME, "y", y.len(), &[batch, tokens, channels])?;
     let grain = (1 << 14) / channels.max(1) + 1;
-    for_rows(pool, &mut y, channels, grain, |first, out| {
+    for_rows(pool, y, channels, grain, |first, out| {
         let mut wide = vec![0.0f32; 4 * channels];
         let (sum, wide) = wide.split_at_mut(channels);
         let (wide_z, wide) = wide.split_at_mut(channels);
@@ -43,5 +62,5 @@ pub fn unfold_residual<E: Element>(
             E::narrow(sum, out);
         }
     });
-    Ok(y)
+    Ok(())
 }

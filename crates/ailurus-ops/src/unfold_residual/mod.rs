@@ -63,7 +63,11 @@ impl UnfoldResidual {
                 return Err(shape(input, &format!("{} on axis 1", a.unwrap_or(0)), b));
             }
         }
-        Ok([vec![same(2, 0), same(2, 1), same(2, 2)]])
+        // Whichever input knows a dimension speaks for the others.
+        let dim =
+            |axis, sizes: &[Option<usize>]| sizes.iter().flatten().next().map_or(same(2, axis), |&n| OutDim::Known(n));
+        let (batch, channels) = ([base[0], z[0], start[0], index[0]], [base[2], z[2], start[2]]);
+        Ok([vec![dim(0, &batch), dim(1, &[base[1], index[1]]), dim(2, &channels)]])
     }
 }
 

@@ -1,0 +1,73 @@
+//! The operators: one file each, which reads the node, applies the shape rule and calls the kernel of `ailurus-ops`.
+
+mod density_peaks;
+mod merge;
+mod unfold;
+mod unfold_residual;
+
+use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema};
+
+use crate::error::Result;
+use crate::ort::{Call, Input};
+
+/// Attributes of a node, as far as the schema knows them.
+pub(crate) type Attributes = Vec<(&'static str, AttrValue)>;
+
+/// Dimensions of the inputs of a node, as far as they are known.
+pub(crate) type Shapes<'a> = &'a [&'a [Option<usize>]];
+
+/// A kernel of one node.
+pub(crate) trait Kernel: Send + Sync {
+    /// Computes the outputs. Several threads may call it at the same time.
+    fn compute(&self, call: &Call<'_>) -> Result<()>;
+}
+
+/// An operator, as data.
+pub(crate) struct Operator {
+    /// Its schema.
+    pub(crate) schema: &'static Schema,
+    /// Its shape rule.
+    pub(crate) shapes: fn(&Attributes, Shapes<'_>) -> Result<Vec<Vec<OutDim>>>,
+    create_f32: fn(&Attributes) -> Result<Box<dyn Kernel>>,
+    create_f16: fn(&Attributes) -> Result<Box<dyn Kernel>>,
+}
+
+impl Operator {
+    /// Makes the kernel of a node of this element type.
+    pub(crate) fn create(&self, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
+        match element {
+            ElementType::F32 => (self.create_f32)(attributes),
+            ElementType::F16 => (self.create_f16)(attributes),
+        }
+    }
+}
+
+/// All operators.
+pub(crate) const OPERATORS: [Operator; 4] =
+    [density_peaks::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];
+
+/// What an operator's file provides for each element type.
+trait Typed<E: Element>: Kernel + Sized + 'static {
+    /// Reads a node.
+    fn read(attributes: &Attributes) -> Result<Self>;
+
+    /// Reads a node, and forgets what kind it is.
+    fn boxed(attributes: &Attributes) -> Result<Box<dyn Kernel>> {
+        Ok(Box::new(Self::read(attributes)?))
+    }
+}
+
+/// Attributes as the operators read them.
+fn pairs<'a>(attributes: &'a Attributes) -> impl Iterator<Item = (&'a str, &'a AttrValue)> {
+    attributes.iter().map(|(name, value)| (*name, value))
+}
+
+/// The dimensions of inputs.
+fn shapes<'a>(inputs: &'a [Input<'_>]) -> Vec<&'a [Option<usize>]> {
+    inputs.iter().map(|input| input.dims.as_slice()).collect()
+}
+
+/// The rank of an input; 0 where there is none, to which the operator objects.
+fn rank(shapes: Shapes<'_>, input: usize) -> usize {
+    shapes.get(input).map_or(0, |dims| dims.len())
+}
