@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ailurus_onnx::{ExternalData, GraphEdit, Model, NodeSpec, Use, WriteOptions};
 use anyhow::{Context, Result, ensure};
 
-use crate::generate::{self, Vit};
+use crate::generate::{self, Head, Vit};
 use crate::{memory, python, workspace};
 
 /// Options of `bench-io`.
@@ -42,8 +42,17 @@ pub(crate) struct RewriteArgs {
 }
 
 /// A ViT-L/16 as pretrained on ImageNet-21k: 1.3 GB.
-const VIT_L: Vit =
-    Vit { depth: 24, width: 1024, heads: 16, grid: (32, 32), patch: 16, mlp: 4096, prefix: 1, classes: 21_843 };
+const VIT_L: Vit = Vit {
+    depth: 24,
+    width: 1024,
+    heads: 16,
+    grid: (32, 32),
+    patch: 16,
+    mlp: 4096,
+    prefix: 1,
+    classes: 21_843,
+    head: Head::Linear,
+};
 
 /// Loads with external data, changes one property, saves.
 const PYTHON: &str = "

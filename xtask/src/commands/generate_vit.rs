@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use crate::generate::{self, Vit};
+use crate::generate::{self, Head, Vit};
 
 /// Options of `generate-vit`.
 #[derive(clap::Args)]
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Channels of the output map
     #[arg(long, default_value_t = 19)]
     classes: usize,
+    /// What follows the encoder
+    #[arg(long, value_enum, default_value_t = Head::Linear)]
+    head: Head,
     /// Put the weights into OUTPUT.data
     #[arg(long)]
     external: bool,
@@ -50,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         mlp: args.mlp.unwrap_or(4 * args.width),
         prefix: args.prefix,
         classes: args.classes,
+        head: args.head,
     };
     generate::write(&vit, &args.output, args.external)
 }

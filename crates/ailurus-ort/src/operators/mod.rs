@@ -58,7 +58,7 @@ trait Typed<E: Element>: Kernel + Sized + 'static {
 }
 
 /// Attributes as the operators read them.
-fn pairs<'a>(attributes: &'a Attributes) -> impl Iterator<Item = (&'a str, &'a AttrValue)> {
+fn pairs(attributes: &Attributes) -> impl Iterator<Item = (&str, &AttrValue)> {
     attributes.iter().map(|(name, value)| (*name, value))
 }
 

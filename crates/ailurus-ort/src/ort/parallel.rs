@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn panics_are_errors_with_their_text() {
-        let cases: [(fn() -> Result<()>, &str); 3] = [
+        type Work = fn() -> Result<()>;
+        let cases: [(Work, &str); 3] = [
             (|| panic!("plain"), "plain"),
             (|| panic!("with number {}", 3), "with number 3"),
             (|| std::panic::panic_any(3), "without a message"),
