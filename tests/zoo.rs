@@ -7,6 +7,8 @@ use ailurus_tests::{case, case::Case, check::Outcome, expect, labels, run, suppo
 fn zoo() {
     let Some(folder) = testing::zoo() else { return };
     let Some(runtime) = run::onnx_runtime() else { return };
+    // Kernels are checked where they are found, so it has to be certain that they are.
+    testing::kernel_library();
     let mut cases = Case::all(&folder).expect("the zoo can be read");
     // Fixtures that are not part of it belong to the table as well.
     let fixtures = Case::all(&case::fixtures()).expect("fixtures/ can be read");

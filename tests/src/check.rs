@@ -13,8 +13,9 @@ use crate::{
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
 use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldAt, UnfoldMode, options::Keep};
-use ailurus_runtime::{OnnxRuntime, Outputs, Session};
+use ailurus_runtime::{OnnxRuntime, Outputs, Session, testing};
 use anyhow::{Context, Result, ensure};
+use std::path::Path;
 
 /// What became of a file.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ struct Subject<'a> {
     usual: Loader<'a>,
     /// For comparisons with the oracle.
     exact: Loader<'a>,
+    /// Native kernels, where they were built.
+    kernels: Option<&'a Path>,
     model: &'a Model,
     analysis: &'a Analysis<'a>,
     original: &'a dyn Session,
@@ -93,6 +96,7 @@ fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
     // ONNX Runtime replaces chains of 8-bit operators where it can. It can do so in the rewritten graph and not in the
     // masked one, and the replacements round differently: that would be compared, and not the rewriter.
     let exact = if precision == Precision::Eight { Loader::literal(runtime) } else { usual };
+    let kernels = testing::find_kernel_library();
     let original = usual.load(&stored).context("the original")?;
     let mut images = vec![(case.inputs.clone(), run::run(original.as_ref(), &case.inputs)?)];
     if run::batch_is_open(original.as_ref(), &case.inputs) {
@@ -109,8 +113,16 @@ fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
             images.push((flat, outputs));
         }
     }
-    let subject =
-        Subject { usual, exact, model: &model, analysis: &analysis, original: original.as_ref(), precision, images };
+    let subject = Subject {
+        usual,
+        exact,
+        kernels: kernels.as_deref(),
+        model: &model,
+        analysis: &analysis,
+        original: original.as_ref(),
+        precision,
+        images,
+    };
     subject.layers()
 }
 
@@ -216,7 +228,7 @@ impl Subject<'_> {
     }
 
     /// With fewer clusters, the outputs are those of the oracle.
-    fn fewer(&self, plan: &Plan, images: &[(Inputs, Outputs)], inline: bool, n: &mut Numbers) -> Result<()> {
+    fn fewer(&self, plan: &Plan, images: &[(Inputs, Outputs)], every_form: bool, n: &mut Numbers) -> Result<()> {
         let rewritten = ailurus_rewrite::apply(self.model, plan, Emit::Function)?;
         structure::interface(self.model, &rewritten)?;
         structure::refused_again(&rewritten)?;
@@ -229,13 +241,7 @@ impl Subject<'_> {
         let (names, counters) = (Names::of(&rewritten)?, structure::counters(self.analysis)?);
         let wanted = names.all().chain(counters.iter().map(|(_, v, _)| v.as_str()));
         let open = self.exact.load(&probe::with_outputs(&rewritten, wanted)?).context("with clusters shown")?;
-        let inlined = match inline {
-            true => {
-                let inlined = quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, Emit::Inline)?)?;
-                Some(self.exact.load(&inlined).context("inlined")?)
-            }
-            false => None,
-        };
+        let forms = if every_form { self.forms(plan)? } else { Vec::new() };
         let oracle = Oracle::new(self.exact, self.analysis, plan).context("oracle")?;
         for (inputs, untouched) in images {
             let got = run::run(session.as_ref(), inputs)?;
@@ -263,11 +269,24 @@ impl Subject<'_> {
             n.fewer = n.fewer.max(error);
             // Otherwise all of this would be true of a rewriter that does nothing.
             ensure!(deviation::outputs(untouched, &got)? > 1e-6, "merging changes nothing");
-            if let Some(inlined) = &inlined {
-                let error = deviation::outputs(&got, &run::run(inlined.as_ref(), inputs)?)?;
-                ensure!(error <= 1e-6, "inlined operators change the outputs by {error:.1e}");
+            for (form, session, tolerance) in &forms {
+                let error = deviation::outputs(&got, &run::run(session.as_ref(), inputs)?)?;
+                ensure!(error <= *tolerance, "operators {form} change the outputs by {error:.1e}");
             }
         }
         Ok(())
+    }
+
+    /// The other forms that a rewritten file comes in, with how far their outputs may be from those of functions.
+    fn forms(&self, plan: &Plan) -> Result<Vec<(&'static str, Box<dyn Session>, f64)>> {
+        let make = |emit| quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, emit)?);
+        let mut forms = vec![("inlined", self.exact.load(&make(Emit::Inline)?).context("inlined")?, 1e-6)];
+        if let Some(library) = self.kernels {
+            // Without bodies in the file nothing but the kernels can have run. They add the members of a row in another
+            // order than the body does, and what is made of that differs by as much as other orders do elsewhere.
+            let native = self.exact.with_kernels(library).load(&make(Emit::Custom)?).context("with kernels")?;
+            forms.push(("as kernels", native, self.precision.at_fewer()));
+        }
+        Ok(forms)
     }
 }

@@ -4,11 +4,14 @@
 //! original graph on all tokens, in which every token of a cluster carries the cluster's mean and attention sees only one
 //! token of each cluster. The rows of those tokens are what a shorter sequence must give. [`check`] puts the parts
 //! together for one file, [`expect`] says what each file of the zoo must do, [`support`] writes the table for people.
+//!
+//! [`conformance`] is the suite that every runtime with the operators has to pass.
 
 pub mod canonical;
 pub mod case;
 pub mod check;
 pub mod clusters;
+pub mod conformance;
 pub mod deviation;
 pub mod expect;
 pub mod labels;

@@ -5,6 +5,7 @@ use ailurus_runtime::{
     Dim, Model, OnnxRuntime, Optimization, Outputs, Runtime, Session, SessionOptions, Tensor, testing,
 };
 use anyhow::{Context, Result};
+use std::path::Path;
 
 /// ONNX Runtime, or a visible skip. `AILURUS_REQUIRE_RUNTIMES=1` turns the skip into a failure.
 ///
@@ -22,23 +23,34 @@ pub fn onnx_runtime() -> Option<OnnxRuntime> {
 pub struct Loader<'a> {
     runtime: &'a OnnxRuntime,
     optimization: Optimization,
+    library: Option<&'a Path>,
 }
 
 impl<'a> Loader<'a> {
     /// As users do it: everything fused that can be.
     pub fn usual(runtime: &'a OnnxRuntime) -> Self {
-        Self { runtime, optimization: Optimization::All }
+        Self { runtime, optimization: Optimization::All, library: None }
     }
 
     /// As the graph is written.
     pub fn literal(runtime: &'a OnnxRuntime) -> Self {
-        Self { runtime, optimization: Optimization::None }
+        Self { runtime, optimization: Optimization::None, library: None }
+    }
+
+    /// With native kernels from this library.
+    pub fn with_kernels(self, library: &'a Path) -> Self {
+        Self { library: Some(library), ..self }
     }
 
     /// Prepares a model that is held in memory, on one thread: files are checked side by side.
     pub fn load(&self, model: &ailurus_onnx::Model) -> Result<Box<dyn Session>> {
         let bytes = model.to_bytes()?;
-        let options = SessionOptions { threads: Some(1), optimization: self.optimization, ..SessionOptions::default() };
+        let options = SessionOptions {
+            threads: Some(1),
+            optimization: self.optimization,
+            custom_op_libraries: self.library.map(Path::to_owned).into_iter().collect(),
+            ..SessionOptions::default()
+        };
         Ok(self.runtime.load(Model::Bytes(&bytes), &options)?)
     }
 }

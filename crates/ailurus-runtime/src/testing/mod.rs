@@ -40,6 +40,22 @@ pub fn onnx_runtime() -> Option<OnnxRuntime> {
     }
 }
 
+/// The library of native kernels for ONNX Runtime, where cargo built one beside this program.
+pub fn find_kernel_library() -> Option<PathBuf> {
+    let name = format!("{}ailurus_ort{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let program = std::env::current_exe().ok()?;
+    program.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|path| path.is_file())
+}
+
+/// The library of native kernels for ONNX Runtime, which cargo builds beside the tests of packages that depend on
+/// `ailurus-ort`.
+///
+/// # Panics
+/// When it is not there: then the package does not depend on it.
+pub fn kernel_library() -> PathBuf {
+    find_kernel_library().expect("the package has to depend on ailurus-ort")
+}
+
 /// The folder of the model zoo, or a visible skip (need `zoo`): `AILURUS_ZOO`, else
 /// `shared/zoo` in a folder above, or beside one.
 pub fn zoo() -> Option<PathBuf> {

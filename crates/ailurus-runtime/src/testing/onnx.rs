@@ -100,6 +100,12 @@ impl Graph {
         Graph(self.0.message(12, &Self::value(name, kind, dims)))
     }
 
+    /// Adds an output of which only the element type is declared.
+    pub fn output_of_any_shape(self, name: &str, kind: ElementType) -> Self {
+        let tensor = Message::default().message(1, &Message::default().int(1, kind as u64));
+        Graph(self.0.message(12, &Message::default().text(1, name).message(2, &tensor)))
+    }
+
     /// Adds a node of a standard operator.
     pub fn node(self, op: &str, inputs: &[&str], outputs: &[&str]) -> Self {
         self.custom("", op, inputs, outputs, &[])
@@ -114,8 +120,21 @@ impl Graph {
         outputs: &[&str],
         attributes: &[(&str, Attribute<'_>)],
     ) -> Self {
+        self.named(domain, op, "", inputs, outputs, attributes)
+    }
+
+    /// Adds a node of any domain, with a name and attributes.
+    pub fn named(
+        self,
+        domain: &str,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> Self {
         let node = inputs.iter().fold(Message::default(), |m, i| m.text(1, i));
-        let node = outputs.iter().fold(node, |m, o| m.text(2, o)).text(4, op).text(7, domain);
+        let node = outputs.iter().fold(node, |m, o| m.text(2, o)).text(3, name).text(4, op).text(7, domain);
         let node = attributes.iter().fold(node, |node, (name, value)| {
             let m = Message::default().text(1, name);
             let m = match value {
