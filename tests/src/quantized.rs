@@ -1,6 +1,7 @@
 //! Streams that a model stores in 8 bits, read and written by the definition of the standard operators.
 
 use crate::canonical::Stream;
+use crate::deviation::Precision;
 use ailurus_onnx::{Attribute, GraphEdit, Model, NodeId, NodeSpec, ValueId};
 use ailurus_rewrite::plan::{Quantization, Scales};
 use anyhow::{Context, Result, ensure};
@@ -77,8 +78,11 @@ pub fn dequantized(model: &Model, dims: &[usize], stored: &[f32], s: &Scales) ->
 }
 
 /// A copy in which every `QLinearSoftmax` is spelled out: numbers, softmax, 8 bits. ONNX Runtime's operator rounds from
-/// tables, which would be compared with what the oracle computes, and not the rewriter.
+/// tables, which would be compared with what the oracle computes, and not the rewriter. In 8 bits fused skip connections
+/// are taken apart for the same reason.
 pub fn spelled_out(model: &Model) -> Result<Model> {
+    let eight = Precision::of(model) == Precision::Eight;
+    let model = if eight { ailurus_rewrite::prepare(model.clone())? } else { model.clone() };
     let mut edit = GraphEdit::new(model.clone());
     let found: Vec<_> = model.graph.nodes().filter(|(_, n)| n.op_type == "QLinearSoftmax").map(|(id, _)| id).collect();
     for id in found {

@@ -18,6 +18,7 @@ mod quantize;
 mod replay;
 pub mod report;
 mod simulate;
+mod skip;
 
 pub use apply::apply;
 pub use error::Error;

@@ -11,7 +11,7 @@ mod proportional;
 mod quantize;
 mod unfold;
 
-use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare};
+use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare, skip};
 use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
 pub use cluster::parameters;
 
@@ -54,6 +54,7 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     declare::shapes(&mut b, plan, &targets)?;
     b.sweep()?;
     let mut edit = b.edit;
+    skip::join(&mut edit)?;
     match emit {
         Emit::Function => bodies::add(&mut edit, plan)?,
         Emit::Inline => {
