@@ -1,24 +1,21 @@
 //! How much faster the rewritten model is, and how sure that is.
 
+mod promise;
+
 use std::path::{Path, PathBuf};
 
-use ailurus_onnx::Model;
-use ailurus_rewrite::Plan;
 use ailurus_runtime::latency::{self, Latency, Rounds, Samples};
 use ailurus_runtime::statistics::Interval;
-use ailurus_runtime::{DataType, Provider, SessionOptions, Tensor, ValueInfo};
+use ailurus_runtime::{DataType, Provider, SessionOptions, Tensor};
 use serde::Serialize;
 
 use crate::engine::{self, Engine};
-use crate::inputs::{self, Inputs, Normalization, Slot, Source};
-use crate::verify::{borrowed, swapped};
+use crate::inputs::{self, Normalization, Source};
+use crate::verify::borrowed;
 use crate::{Error, Result, interface};
 
 /// How sure the intervals are.
 pub const CONFIDENCE: f64 = 0.95;
-
-/// Side of the pictures that operations are counted for where a model takes any size.
-const COUNTED_SIDE: usize = 512;
 
 /// How to measure.
 #[derive(Clone, Debug)]
@@ -83,7 +80,7 @@ pub struct Measurement {
     pub latency: Latency,
     /// Where the speed-up lies.
     pub interval: Interval,
-    /// What the operation count promises, where `b` was rewritten by ailurus.
+    /// What the operation count promises for inputs of this size, where `b` was rewritten by ailurus.
     pub promise: Option<f64>,
     /// The speed-up by the promise.
     pub achieved: Option<Achieved>,
@@ -136,15 +133,12 @@ impl Bench {
         if !mismatches.is_empty() {
             return Err(Error::Interface { mismatches });
         }
-        let (promise, mut notes) = promise(&models.0, &models.1);
         let runtime = self.engine.runtime_for(&self.session)?;
         let base = engine::open(&*runtime, &models.0, a, &self.session)?;
         let other = engine::open(&*runtime, &models.1, b, &self.session)?;
         let (made, said) = inputs::make_noted(base.session.inputs(), &self.source, &self.normalization)?;
+        let (promise, mut notes) = promise::find(&models.0, &models.1, base.session.inputs(), &made);
         notes.extend(said);
-        if promise.is_some() {
-            notes.extend(another_size(base.session.inputs(), &made));
-        }
         let given = borrowed(&made);
         let samples = latency::sample(
             self.rounds,
@@ -195,67 +189,8 @@ impl Bench {
     }
 }
 
-/// What the operation count of `b` promises against `a`, and what stands in the way of comparing them.
-fn promise(a: &Model, b: &Model) -> (Option<f64>, Vec<String>) {
-    let saved = |m: &Model| m.header.metadata.get("ailurus.plan").cloned();
-    let (before, after) = (saved(a), saved(b));
-    let none = |why: &str| (None, vec![why.to_owned()]);
-    match (before, after) {
-        (Some(_), None) => (None, swapped(a, b).into_iter().collect()),
-        (_, None) => none("no promise: the second model was not rewritten by ailurus"),
-        (Some(_), Some(_)) => {
-            none("no promise: both models were rewritten by ailurus, whose promises are about originals")
-        }
-        (None, Some(plan)) => match serde_json::from_str::<Plan>(&plan) {
-            Err(_) => none("no promise: the plan in the second model is of another version of ailurus"),
-            Ok(plan) if a.graph.find(&plan.cut.value).is_none() => {
-                none("no promise: the second model was made from another model than the first")
-            }
-            Ok(plan) => (Some(plan.promise()), Vec::new()),
-        },
-    }
-}
-
-/// A word about a promise that was made for a picture of another size.
-fn another_size(declared: &[ValueInfo], made: &Inputs) -> Option<String> {
-    let slot = declared.iter().find_map(Slot::of).filter(Slot::is_free)?;
-    let (_, tensor) = made.iter().find(|(name, _)| *name == slot.name)?;
-    let (h, w) = match *tensor.dims() {
-        [_, h, w, _] if slot.is_channels_last() => (h, w),
-        [_, _, h, w] => (h, w),
-        _ => return None,
-    };
-    ((h, w) != (COUNTED_SIDE, COUNTED_SIDE)).then(|| {
-        format!(
-            "the model takes any size: the promise counts {COUNTED_SIDE} x {COUNTED_SIDE} pixels, the runs had {w} x {h}"
-        )
-    })
-}
-
 fn shapes(made: &[(String, Tensor)]) -> Vec<InputShape> {
     made.iter()
         .map(|(name, t)| InputShape { name: name.clone(), data_type: t.data_type(), dims: t.dims().to_vec() })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use ailurus_runtime::Dim;
-
-    use super::*;
-
-    #[test]
-    fn pictures_of_another_size_are_mentioned() {
-        let info = |h: Dim, w: Dim| {
-            let dims = vec![Dim::Symbol("b".into()), Dim::Known(3), h, w];
-            [ValueInfo { name: "x".into(), data_type: Some(DataType::F32), dims: Some(dims) }]
-        };
-        let made =
-            |h: usize, w: usize| vec![("x".to_owned(), Tensor::new([1, 3, h, w], vec![0f32; 3 * h * w]).unwrap())];
-        let free = info(Dim::Symbol("h".into()), Dim::Symbol("w".into()));
-        assert_eq!(another_size(&free, &made(512, 512)), None);
-        let said = another_size(&free, &made(16, 32)).unwrap();
-        assert!(said.contains("the runs had 32 x 16"), "{said}");
-        assert_eq!(another_size(&info(Dim::Known(16), Dim::Known(16)), &made(16, 16)), None);
-    }
 }

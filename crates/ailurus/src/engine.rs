@@ -106,8 +106,12 @@ pub(crate) struct Loaded {
 
 /// Prepares a model as it is on the disk.
 pub(crate) fn load_file(runtime: &dyn Runtime, path: &Path, options: &SessionOptions) -> Result<Loaded> {
-    let session = runtime.load(path.into(), options);
-    let session = session.map_err(|error| Error::from(error).in_file(path))?;
+    use ailurus_runtime::Error as Fault;
+    let session = runtime.load(path.into(), options).map_err(|error| match error {
+        // These are about what the model is run with.
+        Fault::OperatorLibrary { .. } | Fault::Provider { .. } => Error::from(error),
+        error => Error::from(error).in_file(path),
+    })?;
     Ok(Loaded { session, _folder: None })
 }
 

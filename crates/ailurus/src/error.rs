@@ -133,8 +133,16 @@ pub enum Error {
 
 #[cfg(feature = "runtime")]
 fn listed(mismatches: &[crate::interface::Mismatch]) -> String {
-    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let mut texts: Vec<String> = mismatches.iter().take(LISTED).map(ToString::to_string).collect();
+    if mismatches.len() > LISTED {
+        texts.push(format!("and {} more", mismatches.len() - LISTED));
+    }
+    texts.join("; ")
 }
+
+/// Differences that a message names.
+#[cfg(feature = "runtime")]
+const LISTED: usize = 4;
 
 #[cfg(feature = "runtime")]
 fn shown(path: &Option<PathBuf>) -> String {
@@ -234,6 +242,8 @@ impl Error {
                 "it is a report made for an issue: run the model it was made from, or leave the running out".into(),
             ),
             #[cfg(feature = "runtime")]
+            Error::Runtime(error) => runtime_advice(error).map(str::to_owned),
+            #[cfg(feature = "runtime")]
             Error::Interface { .. } => Some(INTERFACE.into()),
             #[cfg(feature = "runtime")]
             Error::Verification { verdict, .. } if !verdict.interface.is_empty() => Some(INTERFACE.into()),
@@ -249,6 +259,22 @@ impl Error {
             }
             other => Text::of(other).next,
         }
+    }
+}
+
+/// What to try when a runtime, or what it is given, does not work.
+#[cfg(feature = "runtime")]
+fn runtime_advice(error: &ailurus_runtime::Error) -> Option<&'static str> {
+    use ailurus_runtime::Error as Fault;
+    match error {
+        Fault::OperatorLibrary { .. } => {
+            Some("give a library built for this system and this ONNX Runtime, or run without `--plugin`")
+        }
+        Fault::Provider { .. } => Some(
+            "take the processor (`--provider cpu`), or point ORT_DYLIB_PATH at an ONNX Runtime that has the provider",
+        ),
+        Fault::Npz { .. } => Some("give an archive made by `numpy.savez`, of arrays of numbers in row-major order"),
+        _ => None,
     }
 }
 
