@@ -142,7 +142,26 @@ fn has_bare_operators(model: &Model) -> bool {
 pub(crate) fn read(path: &Path) -> Result<Model> {
     let model = Model::load(path).map_err(|error| Error::from(error).in_file(path))?;
     runnable(&model)?;
+    data_files(&model, path).map_err(|error| Error::from(error).in_file(path))?;
     Ok(model)
+}
+
+/// Checks that the weights in other files are there.
+fn data_files(model: &Model, path: &Path) -> std::result::Result<(), ailurus_onnx::Error> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for (value, tensor) in model.graph.initializers() {
+        let Storage::External { location, offset, length } = &tensor.storage else { continue };
+        let (tensor, path) = (model.graph.name_of(value).to_owned(), folder.join(location));
+        let have = match std::fs::metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(source) => return Err(ailurus_onnx::Error::ExternalOpen { tensor, path, source }),
+        };
+        let need = offset.saturating_add(*length);
+        if have < need {
+            return Err(ailurus_onnx::Error::ExternalShort { tensor, path, have, need });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a model without weights, with a reason that no runtime gives.

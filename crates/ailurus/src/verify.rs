@@ -9,7 +9,7 @@ use ailurus_rewrite::options::Keep;
 use ailurus_rewrite::{Emit, Plan};
 use ailurus_runtime::compare::{self, Difference, Tolerance};
 use ailurus_runtime::latency::{self, Latency, Rounds};
-use ailurus_runtime::{Runtime, SessionOptions, Tensor, ValueInfo};
+use ailurus_runtime::{SessionOptions, Tensor, ValueInfo};
 use serde::Serialize;
 
 use self::aggregate::Gathered;
@@ -107,7 +107,7 @@ impl Check {
         let exact = self.tolerance.or_else(|| keeps_everything(plan).then(|| float_tolerance(plan)));
         let mut verdict = self.verdict(runtime.name(), exact);
         verdict.instead = (emitted != emit).then_some(emitted);
-        self.compare(&*runtime, &base, &other, verdict)
+        self.compare(&base, &other, verdict, &|_, _| {})
     }
 
     /// Compares two files. Where their interfaces differ, nothing is run.
@@ -115,6 +115,14 @@ impl Check {
     /// # Errors
     /// As [`Check::run`].
     pub fn files(&self, original: &Path, other: &Path) -> Result<Verdict> {
+        self.files_observed(original, other, &|_, _| {})
+    }
+
+    /// As [`Check::files`]; `begin` is told the number of each source, from 1 on, and how many there are.
+    ///
+    /// # Errors
+    /// As [`Check::run`].
+    pub fn files_observed(&self, original: &Path, other: &Path, begin: &dyn Fn(usize, usize)) -> Result<Verdict> {
         let (base, model) = (engine::read(original)?, engine::read(other)?);
         let mismatches = interface::mismatches(&base, &model);
         if !mismatches.is_empty() {
@@ -128,7 +136,7 @@ impl Check {
         verdict.notes.extend(swapped(&base, &model));
         let base = engine::open(&*runtime, &base, original, options)?;
         let other = engine::open(&*runtime, &model, other, options)?;
-        self.compare(&*runtime, &base, &other, verdict)
+        self.compare(&base, &other, verdict, begin)
     }
 
     /// A verdict with nothing measured yet.
@@ -146,14 +154,20 @@ impl Check {
         }
     }
 
-    fn compare(&self, runtime: &dyn Runtime, base: &Loaded, other: &Loaded, mut verdict: Verdict) -> Result<Verdict> {
-        tracing::debug!(runtime = runtime.name(), "compare");
+    fn compare(
+        &self,
+        base: &Loaded,
+        other: &Loaded,
+        mut verdict: Verdict,
+        begin: &dyn Fn(usize, usize),
+    ) -> Result<Verdict> {
         let declared = base.session.inputs();
         let classes = ClassAxis::of(declared);
         let mut gathered = Gathered::default();
         let mut first = None;
         let sources = self.source.each()?;
-        for source in &sources {
+        for (at, source) in sources.iter().enumerate() {
+            begin(at + 1, sources.len());
             let (inputs, notes) = inputs::make_noted(declared, source, &self.normalization)?;
             verdict.notes.extend(notes);
             let given = borrowed(&inputs);

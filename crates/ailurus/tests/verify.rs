@@ -2,7 +2,7 @@
 
 mod common;
 
-use ailurus::onnx::{Dim, GraphEdit, Model};
+use ailurus::onnx::{Dim, ExternalData, GraphEdit, Model, WriteOptions};
 use ailurus::runtime::{DataType, Tensor, npz, testing};
 use common::{Place, assert_refused, fixture};
 use serde_json::Value;
@@ -322,8 +322,18 @@ fn models_that_cannot_be_run() {
     let (place, model) = place();
     place.ailurus(["inspect", &model, "--report", "report.onnx"]).ok();
     place.write("half.onnx", &std::fs::read(&model).unwrap()[..400_000]);
+    // Weights in another file, which is gone, or cut short.
+    let outside = |name: &str| {
+        let options = WriteOptions { external_data: ExternalData::Single, max_inline: 100_000, ..WriteOptions::default() };
+        let report = Model::load(&model).unwrap().write(place.path(name), &options).unwrap();
+        report.data_files.into_iter().next().unwrap().0
+    };
+    std::fs::remove_file(outside("gone.onnx")).unwrap();
+    std::fs::File::options().write(true).open(outside("short.onnx")).unwrap().set_len(1000).unwrap();
     for command in ["verify", "bench"] {
         for (file, code, says) in [
+            ("gone.onnx", "AIL0111", "gone.onnx"),
+            ("short.onnx", "AIL0112", "short.onnx"),
             ("report.onnx", "AIL0707", "`report.onnx` carries no weights"),
             ("half.onnx", "AIL0103", "`half.onnx`"),
             ("absent.onnx", "AIL0101", "absent.onnx"),
