@@ -17,6 +17,10 @@ use crate::{Error, Result, interface};
 /// How sure the intervals are.
 pub const CONFIDENCE: f64 = 0.95;
 
+/// Pairs from which on an interval can be that sure: all of n values lie on one side of the true median with a probability
+/// of 2 / 2^n.
+const ENOUGH: usize = 6;
+
 /// How to measure.
 #[derive(Clone, Debug)]
 pub struct Bench {
@@ -147,7 +151,9 @@ impl Bench {
             |pair| observe(if pair == 0 { Step::WarmUp } else { Step::Pair(pair, self.rounds.pairs.max(1)) }),
         )?;
         let (latency, interval) = (samples.latency(), samples.speed_up(CONFIDENCE));
-        if interval.contains(1.0) {
+        if samples.pairs_ms.len() < ENOUGH {
+            notes.push(format!("fewer than {ENOUGH} --rounds say little about how sure the speed-up is"));
+        } else if interval.contains(1.0) {
             notes.push("the speed-up cannot be told from 1: more --rounds narrow it down".into());
         }
         Ok(Measurement {

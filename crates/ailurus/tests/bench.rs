@@ -31,10 +31,10 @@ fn measures(runtime: &str) {
     let model = path(fixture(MODEL));
     let promise =
         number(&place.ailurus(["rewrite", &model, "out.onnx", "--layer", "2", "--json"]).ok().json()["promise"]);
-    let args = ["bench", &model, "out.onnx", "--runtime", runtime, "--rounds", "5", "--warm-up", "1", "--threads", "1"];
+    let args = ["bench", &model, "out.onnx", "--runtime", runtime, "--rounds", "7", "--warm-up", "1", "--threads", "1"];
     let json = place.ailurus([&args[..], &["--json"]].concat()).ok().json();
     let pairs = json["samples"]["pairs_ms"].as_array().unwrap();
-    assert_eq!((pairs.len(), &json["rounds"]["pairs"], &json["rounds"]["warm_up"]), (5, &5.into(), &1.into()));
+    assert_eq!((pairs.len(), &json["rounds"]["pairs"], &json["rounds"]["warm_up"]), (7, &7.into(), &1.into()));
     let times = |at: usize| -> Vec<f64> { pairs.iter().map(|p| number(&p[at])).collect() };
     let latency = &json["latency"];
     for (at, side) in ["base", "other"].into_iter().enumerate() {
@@ -47,6 +47,12 @@ fn measures(runtime: &str) {
     let (low, high) = (number(&json["interval"]["low"]), number(&json["interval"]["high"]));
     assert!(low <= speed_up && speed_up <= high, "{low} {speed_up} {high}");
     assert_eq!(json["interval"]["confidence"], 0.95);
+    assert_eq!(
+        notes(&json).contains("cannot be told from 1"),
+        low <= 1.0 && 1.0 <= high,
+        "{low} {high}: {}",
+        notes(&json)
+    );
     assert_eq!(number(&json["promise"]), promise);
     assert!((number(&json["achieved"]["share"]) - speed_up / promise).abs() < 1e-9);
     assert!((number(&json["achieved"]["interval"]["high"]) - high / promise).abs() < 1e-9);
@@ -60,7 +66,7 @@ fn measures(runtime: &str) {
         }
     }
     let run = place.ailurus(args).ok();
-    for part in ["CPU, 1 thread\n", "5 pairs", "median", "spread", "95 % sure", "by operations", "of it reached"] {
+    for part in ["CPU, 1 thread\n", "7 pairs", "median", "spread", "95 % sure", "by operations", "of it reached"] {
         assert!(run.stdout.contains(part), "no {part} in:\n{}", run.stdout);
     }
     assert_eq!(place.listing(), ["out.onnx"]);
@@ -94,6 +100,7 @@ fn promises() {
         let json = place.ailurus(args).ok().json();
         assert!(json["promise"].is_null() && json["achieved"].is_null(), "{json}");
         assert!(notes(&json).contains(says), "{}", notes(&json));
+        assert!(notes(&json).contains("fewer than 6 --rounds"), "{}", notes(&json));
         assert!(json["memory"].is_null());
     }
 }

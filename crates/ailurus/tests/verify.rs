@@ -324,7 +324,8 @@ fn models_that_cannot_be_run() {
     place.write("half.onnx", &std::fs::read(&model).unwrap()[..400_000]);
     // Weights in another file, which is gone, or cut short.
     let outside = |name: &str| {
-        let options = WriteOptions { external_data: ExternalData::Single, max_inline: 100_000, ..WriteOptions::default() };
+        let options =
+            WriteOptions { external_data: ExternalData::Single, max_inline: 100_000, ..WriteOptions::default() };
         let report = Model::load(&model).unwrap().write(place.path(name), &options).unwrap();
         report.data_files.into_iter().next().unwrap().0
     };

@@ -76,12 +76,16 @@ fn text(m: &Measurement) -> String {
 }
 
 fn table(m: &Measurement) -> String {
-    let mut table = Table::new(&["", "median", "fastest", "spread", "peak memory"]);
-    let memory = m.memory.unwrap_or(Memory { a_bytes: None, b_bytes: None });
-    for (name, d, bytes) in [("A", m.latency.base, memory.a_bytes), ("B", m.latency.other, memory.b_bytes)] {
+    let header = ["", "median", "fastest", "spread", "peak memory"];
+    let mut table = Table::new(if m.memory.is_some() { &header } else { &header[..4] });
+    let memory =
+        |bytes: fn(Memory) -> Option<u64>| m.memory.map(|memory| bytes(memory).map_or_else(String::new, format::bytes));
+    for (name, d, bytes) in
+        [("A", m.latency.base, memory(|m| m.a_bytes)), ("B", m.latency.other, memory(|m| m.b_bytes))]
+    {
         let ms = |v: f64| format!("{v:.2} ms");
-        let bytes = bytes.map_or_else(String::new, format::bytes);
-        table.row(vec![name.to_owned(), ms(d.median_ms), ms(d.min_ms), ms(d.spread_ms), bytes]);
+        let cells = [name.to_owned(), ms(d.median_ms), ms(d.min_ms), ms(d.spread_ms)];
+        table.row(cells.into_iter().chain(bytes).collect());
     }
     table.render("  ")
 }
