@@ -2,7 +2,7 @@
 
 mod aggregate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ailurus_onnx::{DataType, Model};
 use ailurus_rewrite::options::Keep;
@@ -56,6 +56,8 @@ impl Default for Check {
 pub struct Verdict {
     /// The runtime, with its version; empty where the interfaces differ, since nothing is run then.
     pub runtime: String,
+    /// Libraries of operators that were registered.
+    pub plugins: Vec<PathBuf>,
     /// What went in, in words.
     pub source: String,
     /// The form in which the operators were run, where it is not the one that is written.
@@ -143,6 +145,7 @@ impl Check {
     fn verdict(&self, runtime: String, tolerance: Option<f64>) -> Verdict {
         Verdict {
             runtime,
+            plugins: self.session.custom_op_libraries.clone(),
             source: self.source.describe(),
             instead: None,
             interface: Vec::new(),

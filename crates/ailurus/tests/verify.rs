@@ -378,3 +378,34 @@ fn plugins() {
         assert_refused(command, &run, "AIL0712", 1, "run it with `--plugin`");
     }
 }
+
+/// With the library, bare operators run, and give what their bodies give.
+#[test]
+fn with_the_library() {
+    if testing::onnx_runtime().is_none() {
+        return;
+    }
+    let Ok(library) = ailurus::plugin::find(None) else {
+        return testing::skip("operators", "AILURUS_ORT_LIBRARY names no library, and none was built beside the tests");
+    };
+    let place = Place::new();
+    let (model, plugin) = (path(fixture(MODEL)), format!("--plugin={}", path(&library)));
+    let rewrite = |emit: &str, more: &[&str]| {
+        let args = [&["rewrite", &model, &format!("{emit}.onnx"), "--layer", "2", "--emit", emit, "--json"], more];
+        place.ailurus(args.concat()).ok().json()
+    };
+    rewrite("function", &[]);
+    let check = &rewrite("custom", &["--check", &plugin, "--runtime", "ort"])["check"];
+    assert!(check["instead"].is_null(), "the bare operators are run: {check}");
+    let verify = |file: &str, more: &[&str]| {
+        place.ailurus([&["verify", &model, file, "--runtime", "ort", "--json"], more].concat()).ok().json()
+    };
+    let (kernels, bodies) = (verify("custom.onnx", &[&plugin]), verify("function.onnx", &[]));
+    assert_eq!((kernels["plugins"][0].as_str(), bodies["plugins"].as_array().unwrap().len()), (library.to_str(), 0));
+    let difference = |json: &Value| number(&json["outputs"][0]["relative_l2"]);
+    let (a, b) = (difference(&kernels), difference(&bodies));
+    // A near-tie may fall the other way, which moves a patch or two to another cluster.
+    assert!((a - b).abs() < 0.05 * b, "{a} {b}");
+    let args = ["bench", &model, "custom.onnx", &plugin, "--rounds", "1", "--json"];
+    assert_eq!(place.ailurus(args).ok().json()["plugins"][0].as_str(), library.to_str());
+}

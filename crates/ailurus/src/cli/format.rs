@@ -141,6 +141,7 @@ pub fn verdict(v: &Verdict) -> String {
     let instead = v.instead.map_or("", |_| ", the operators with their bodies");
     let pictures = v.pictures.first().map_or_else(String::new, |p| format!(", {}", count(p.count, "picture")));
     line(format!("{} on {}{pictures}{instead}", v.runtime, v.source));
+    v.plugins.iter().for_each(|plugin| line(format!("with {}", plugin.display())));
     for d in &v.outputs {
         let shape = format!("[{}]", dims(&d.dims));
         let worst = figures(d.max_abs, d.relative_l2, d.cosine, d.psnr_db, d.label_agreement);
