@@ -27,7 +27,7 @@ pub use options::{Emit, Metric, Options, UnfoldAt, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
 pub use prepare::prepare;
-pub use replay::replay;
+pub use replay::{replay, settings};
 
 /// Operator domain of everything this project adds to a graph.
 pub const DOMAIN: &str = "ai.ailurus";

@@ -47,8 +47,8 @@ pub fn replay(a: &Analysis, saved: &Plan) -> Result<Plan, Error> {
     Ok(fresh)
 }
 
-/// The options that make a plan like this one. Whatever an option decides about a plan has to be read back here.
-fn settings(plan: &Plan) -> Options {
+/// The options that make a plan like this one, with residual unfolding. Whatever an option decides about a plan has to be read back here.
+pub fn settings(plan: &Plan) -> Options {
     Options {
         keep: plan.tokens.keep,
         metric: match plan.metric {

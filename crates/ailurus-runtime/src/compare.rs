@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Tensor};
+use crate::{DataType, Error, Result, Tensor};
 
 /// How one output differs from its reference.
 ///
@@ -23,8 +23,14 @@ pub struct Difference {
     pub cosine: f64,
     /// Positions where exactly one of the two is NaN.
     pub nan_mismatches: usize,
-    /// The share of positions with the same arg-max over the label axis, when one was asked for.
+    /// The share of positions with the same label: the same arg-max over the label axis where one was asked for, and for
+    /// integers and booleans, which are labels themselves, the same value.
     pub label_agreement: Option<f64>,
+    /// Peak signal-to-noise ratio in decibels: 10·log₁₀(range² / mean square difference), where the range is the largest
+    /// less the smallest element of the reference. What is infinite or NaN on either side is left out. Infinite for equal
+    /// outputs; `None` where the reference is constant and the other differs, and for labels.
+    #[serde(default)]
+    pub psnr_db: Option<f64>,
 }
 
 /// How far two outputs may differ.
@@ -44,7 +50,8 @@ impl Difference {
     }
 }
 
-/// Compares `other` with `reference`. `label_axis` is the axis of class scores, if there is one.
+/// Compares `other` with `reference`. `label_axis` is the axis of class scores, if there is one; outputs of integers and
+/// booleans need none.
 pub fn tensors(name: &str, reference: &Tensor, other: &Tensor, label_axis: Option<usize>) -> Result<Difference> {
     let fail = |reason: String| Error::Incomparable { name: name.to_owned(), reason };
     if reference.dims() != other.dims() {
@@ -58,6 +65,7 @@ pub fn tensors(name: &str, reference: &Tensor, other: &Tensor, label_axis: Optio
     for (a, b) in a.iter().zip(&b) {
         sums.add(*a, *b);
     }
+    let labels = is_label(reference.data_type()) && is_label(other.data_type());
     Ok(Difference {
         name: name.to_owned(),
         dims: reference.dims().to_vec(),
@@ -65,8 +73,18 @@ pub fn tensors(name: &str, reference: &Tensor, other: &Tensor, label_axis: Optio
         relative_l2: sums.relative_l2(),
         cosine: sums.cosine(),
         nan_mismatches: sums.nan_mismatches,
-        label_agreement: label_axis.map(|axis| label_agreement(reference.dims(), axis, &a, &b)),
+        label_agreement: match label_axis {
+            _ if labels => Some(value_agreement(&a, &b)),
+            Some(axis) => Some(label_agreement(reference.dims(), axis, &a, &b)),
+            None => None,
+        },
+        psnr_db: if labels { None } else { sums.psnr_db() },
     })
+}
+
+/// Integers and booleans are labels; everything else measures something.
+fn is_label(data_type: DataType) -> bool {
+    !matches!(data_type, DataType::F32 | DataType::F16 | DataType::F64)
 }
 
 /// Compares every output of `reference` with the one of the same name in `other`.
@@ -89,8 +107,13 @@ pub fn outputs(
         .collect()
 }
 
-#[derive(Default)]
 struct Sums {
+    /// Positions where both are finite.
+    finite: usize,
+    /// The smallest and largest element of the reference at these.
+    range: (f64, f64),
+    /// Σ (b − a)² over these.
+    finite_error: f64,
     max_abs: f64,
     /// Σ (b − a)²
     error: f64,
@@ -101,6 +124,22 @@ struct Sums {
     /// Σ a·b
     ab: f64,
     nan_mismatches: usize,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Sums {
+            finite: 0,
+            range: (f64::INFINITY, f64::NEG_INFINITY),
+            finite_error: 0.0,
+            max_abs: 0.0,
+            error: 0.0,
+            aa: 0.0,
+            bb: 0.0,
+            ab: 0.0,
+            nan_mismatches: 0,
+        }
+    }
 }
 
 impl Sums {
@@ -123,6 +162,20 @@ impl Sums {
         self.aa += a * a;
         self.bb += b * b;
         self.ab += a * b;
+        if a.is_finite() && b.is_finite() {
+            self.finite += 1;
+            self.range = (self.range.0.min(a), self.range.1.max(a));
+            self.finite_error += d * d;
+        }
+    }
+
+    fn psnr_db(&self) -> Option<f64> {
+        if self.finite_error == 0.0 {
+            return (self.finite > 0).then_some(f64::INFINITY);
+        }
+        let range = self.range.1 - self.range.0;
+        let mean = self.finite_error / self.finite as f64;
+        (range > 0.0).then(|| 10.0 * (range * range / mean).log10())
     }
 
     fn relative_l2(&self) -> f64 {
@@ -168,6 +221,14 @@ fn label_agreement(dims: &[usize], axis: usize, a: &[f64], b: &[f64]) -> f64 {
     equal as f64 / positions as f64
 }
 
+/// The share of equal elements.
+fn value_agreement(a: &[f64], b: &[f64]) -> f64 {
+    if a.is_empty() {
+        return 1.0;
+    }
+    a.iter().zip(b).filter(|(a, b)| a == b).count() as f64 / a.len() as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +268,34 @@ mod tests {
         let d = tensors("x", &a, &b, Some(1)).unwrap();
         assert_eq!(d.label_agreement, Some(2.0 / 3.0));
         assert_eq!(tensors("x", &a, &b, Some(3)).unwrap_err().code(), "AIL0513");
+    }
+
+    #[test]
+    fn integers_are_labels() {
+        let t = |v: [i64; 4]| Tensor::new([2, 2], v.to_vec()).unwrap();
+        let d = tensors("x", &t([1, 2, 3, 4]), &t([1, 2, 0, 4]), None).unwrap();
+        assert_eq!((d.label_agreement, d.psnr_db), (Some(0.75), None));
+        let t = |v: [bool; 2]| Tensor::new([1, 2], v.to_vec()).unwrap();
+        assert_eq!(tensors("x", &t([true, true]), &t([true, false]), Some(1)).unwrap().label_agreement, Some(0.5));
+    }
+
+    /// Range 4 and a mean square difference of (0.25 + 0 + 0 + 0.15) / 4 = 0.1 give 10·log₁₀(160) dB.
+    #[test]
+    fn psnr() {
+        let t = |v: [f64; 4]| Tensor::new([4], v.to_vec()).unwrap();
+        let d = tensors("x", &t([-1.0, 0.0, 1.0, 3.0]), &t([-0.5, 0.0, 1.0, 3.0 + 0.15f64.sqrt()]), None).unwrap();
+        assert!((d.psnr_db.unwrap() - 22.041_199_826_559_25).abs() < 1e-9, "{d:?}");
+        // The peak is the range of the reference, so neither an offset nor a scale of both changes anything.
+        let moved = |v: f64| 10.0 * v + 7.0;
+        let (a, b) = ([-1.0, 0.0, 1.0, 3.0].map(moved), [-0.5, 0.0, 1.0, 3.0 + 0.15f64.sqrt()].map(moved));
+        let e = tensors("x", &t(a), &t(b), None).unwrap();
+        assert!((d.psnr_db.unwrap() - e.psnr_db.unwrap()).abs() < 1e-9);
+        assert_eq!(diff(&[1.0, 2.0], &[1.0, 2.0]).psnr_db, Some(f64::INFINITY));
+        assert_eq!(diff(&[2.0, 2.0], &[2.0, 2.5]).psnr_db, None);
+        assert_eq!(diff(&[], &[]).psnr_db, None);
+        // What is not finite on one side is left out: range 2, mean square difference 0.5.
+        let d = diff(&[0.0, 2.0, f32::INFINITY, 9.0], &[1.0, 2.0, f32::INFINITY, f32::NAN]);
+        assert!((d.psnr_db.unwrap() - 9.030_899_869_919_436).abs() < 1e-9, "{d:?}");
     }
 
     #[test]

@@ -117,6 +117,26 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A runtime does not take a library of operators.
+    #[error("{runtime} does not take {} as a library of operators: {reason}", .path.display())]
+    OperatorLibrary {
+        /// The runtime's name.
+        runtime: &'static str,
+        /// The library.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+    /// A runtime cannot compute there.
+    #[error("{runtime} cannot use {provider} here: {reason}")]
+    Provider {
+        /// The runtime's name.
+        runtime: &'static str,
+        /// What was asked for.
+        provider: crate::Provider,
+        /// What it said.
+        reason: String,
+    },
     /// An error of a runtime implemented in another crate.
     #[error("{source}")]
     Backend {
@@ -144,6 +164,8 @@ impl Error {
             Error::Io { .. } => "AIL0511",
             Error::Npz { .. } => "AIL0512",
             Error::Incomparable { .. } => "AIL0513",
+            Error::OperatorLibrary { .. } => "AIL0514",
+            Error::Provider { .. } => "AIL0515",
             Error::Backend { code, .. } => code,
         }
     }

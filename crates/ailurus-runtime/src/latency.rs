@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::{Interval, quantile, ratio_of_medians};
 use crate::{Result, Session, Tensor};
 
 /// How often to measure.
@@ -38,12 +39,7 @@ pub struct Distribution {
 impl Distribution {
     fn of(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
-        let at = |q: f64| {
-            // Linear interpolation between the neighbours.
-            let x = q * (times.len().saturating_sub(1)) as f64;
-            let (low, high) = (x.floor() as usize, x.ceil() as usize);
-            times[low] + (times[high] - times[low]) * (x - x.floor())
-        };
+        let at = |q| quantile(&times, q);
         Distribution { median_ms: at(0.5), min_ms: at(0.0), spread_ms: at(0.75) - at(0.25) }
     }
 }
@@ -61,29 +57,62 @@ pub struct Latency {
     pub pairs: usize,
 }
 
+/// The times of every pair of runs, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Samples {
+    /// Reference and other, in the order of the pairs.
+    pub pairs_ms: Vec<(f64, f64)>,
+}
+
+impl Samples {
+    /// The distributions, and the ratio of their medians.
+    pub fn latency(&self) -> Latency {
+        let (a, b): (Vec<f64>, Vec<f64>) = self.pairs_ms.iter().copied().unzip();
+        let (base, other) = (Distribution::of(a), Distribution::of(b));
+        Latency { base, other, speed_up: base.median_ms / other.median_ms, pairs: self.pairs_ms.len() }
+    }
+
+    /// Where the speed-up lies with this confidence ([`crate::statistics::ratio_of_medians`]).
+    pub fn speed_up(&self, confidence: f64) -> Interval {
+        ratio_of_medians(&self.pairs_ms, confidence).1
+    }
+}
+
 /// Times two functions alternately; which of a pair goes first alternates too.
 pub fn interleaved<E>(
     rounds: Rounds,
+    base: impl FnMut() -> Result<(), E>,
+    other: impl FnMut() -> Result<(), E>,
+) -> Result<Latency, E> {
+    Ok(sample(rounds, base, other, |_| {})?.latency())
+}
+
+/// As [`interleaved`], with the time of every run; `begin` is told the number of each pair before it runs, from 0 for
+/// the warm-up on.
+pub fn sample<E>(
+    rounds: Rounds,
     mut base: impl FnMut() -> Result<(), E>,
     mut other: impl FnMut() -> Result<(), E>,
-) -> Result<Latency, E> {
+    mut begin: impl FnMut(usize),
+) -> Result<Samples, E> {
+    begin(0);
     for _ in 0..rounds.warm_up {
         base()?;
         other()?;
     }
     let pairs = rounds.pairs.max(1);
-    let (mut a, mut b) = (Vec::with_capacity(pairs), Vec::with_capacity(pairs));
+    let mut pairs_ms = Vec::with_capacity(pairs);
     for pair in 0..pairs {
-        if pair % 2 == 0 {
-            a.push(time(&mut base)?);
-            b.push(time(&mut other)?);
+        begin(pair + 1);
+        pairs_ms.push(if pair % 2 == 0 {
+            let a = time(&mut base)?;
+            (a, time(&mut other)?)
         } else {
-            b.push(time(&mut other)?);
-            a.push(time(&mut base)?);
-        }
+            let b = time(&mut other)?;
+            (time(&mut base)?, b)
+        });
     }
-    let (base, other) = (Distribution::of(a), Distribution::of(b));
-    Ok(Latency { base, other, speed_up: base.median_ms / other.median_ms, pairs })
+    Ok(Samples { pairs_ms })
 }
 
 /// Times two sessions on the same inputs.
@@ -125,5 +154,29 @@ mod tests {
         let latency = interleaved(rounds, || count(&mut a), || count(&mut b)).unwrap();
         assert_eq!((a, b, latency.pairs), (5, 5, 3));
         assert_eq!(interleaved(rounds, || Err(1), || Ok(())).unwrap_err(), 1);
+    }
+
+    #[test]
+    fn pairs_alternate_and_are_announced() {
+        let said = std::cell::RefCell::new(String::new());
+        let say = |c: char| -> Result<(), ()> {
+            said.borrow_mut().push(c);
+            Ok(())
+        };
+        let rounds = Rounds { warm_up: 1, pairs: 3 };
+        let begin = |n: usize| said.borrow_mut().push_str(&n.to_string());
+        let samples = sample(rounds, || say('a'), || say('b'), begin).unwrap();
+        assert_eq!(said.into_inner(), "0ab1ab2ba3ab");
+        assert_eq!(samples.pairs_ms.len(), 3);
+    }
+
+    #[test]
+    fn both_members_of_a_pair_are_told_apart() {
+        let samples = Samples { pairs_ms: vec![(3.0, 1.0), (6.0, 2.0), (9.0, 4.0)] };
+        let latency = samples.latency();
+        assert_eq!((latency.base.median_ms, latency.other.median_ms), (6.0, 2.0));
+        assert_eq!((latency.speed_up, latency.pairs), (3.0, 3));
+        let interval = samples.speed_up(0.95);
+        assert!(interval.contains(3.0) && interval.low >= 9.0 / 4.0 && interval.high <= 3.0, "{interval:?}");
     }
 }

@@ -19,17 +19,27 @@ fn bad(path: &Path, reason: impl ToString) -> Error {
 
 /// Reads all arrays, in the archive's order.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
+    Ok(read_some(path, |_| true)?.into_iter().filter_map(|(name, tensor)| Some((name, tensor?))).collect())
+}
+
+/// Gives the names of all arrays, in the archive's order, and reads those that are wanted; the others may be of any kind.
+pub fn read_some(path: impl AsRef<Path>, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, Option<Tensor>)>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(io(path))?;
     let mut archive = ZipArchive::new(file).map_err(|e| bad(path, e))?;
     let mut out = Vec::with_capacity(archive.len());
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).map_err(|e| bad(path, e))?;
-        let name = entry.name().map_err(|e| bad(path, e))?.into_owned();
+        let file = entry.name().map_err(|e| bad(path, e))?.into_owned();
+        let name = file.strip_suffix(".npy").unwrap_or(&file).to_owned();
+        if !wanted(&name) {
+            out.push((name, None));
+            continue;
+        }
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|e| bad(path, format!("{name}: {e}")))?;
-        let tensor = npy::parse(&bytes).map_err(|e| bad(path, format!("{name}: {e}")))?;
-        out.push((name.strip_suffix(".npy").unwrap_or(&name).to_owned(), tensor));
+        entry.read_to_end(&mut bytes).map_err(|e| bad(path, format!("{file}: {e}")))?;
+        let tensor = npy::parse(&bytes).map_err(|e| bad(path, format!("{file}: {e}")))?;
+        out.push((name, Some(tensor)));
     }
     Ok(out)
 }
@@ -69,6 +79,21 @@ mod tests {
         for ((n, t), (m, u)) in tensors.iter().zip(&back) {
             assert_eq!((*n, t), (m.as_str(), u));
         }
+    }
+
+    #[test]
+    fn what_is_not_wanted_may_be_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let x = Tensor::new([2], vec![1f32, 2.0]).unwrap();
+        write(&path, [("x", &x)]).unwrap();
+        let mut archive = ZipWriter::new_append(File::options().read(true).write(true).open(&path).unwrap()).unwrap();
+        archive.start_file("names.npy", SimpleFileOptions::default()).unwrap();
+        archive.write_all(b"no array").unwrap();
+        archive.finish().unwrap();
+        assert_eq!(read(&path).unwrap_err().code(), "AIL0512");
+        let some = read_some(&path, |name| name == "x").unwrap();
+        assert_eq!(some, [("x".to_owned(), Some(x)), ("names".to_owned(), None)]);
     }
 
     #[test]

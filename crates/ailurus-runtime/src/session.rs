@@ -42,6 +42,27 @@ pub enum Optimization {
     All,
 }
 
+/// What computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A GPU through CUDA, device 0 (ONNX Runtime only); what it lacks runs on the processor. Inputs and outputs are in
+    /// main memory, so runs include the copies.
+    Cuda,
+}
+
+impl std::fmt::Display for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Provider::Cpu => "CPU",
+            Provider::Cuda => "CUDA",
+        })
+    }
+}
+
 /// How a model is prepared. A runtime ignores what it has no counterpart for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionOptions {
@@ -53,6 +74,8 @@ pub struct SessionOptions {
     pub profile: Option<PathBuf>,
     /// Libraries of custom operators to register (ONNX Runtime only).
     pub custom_op_libraries: Vec<PathBuf>,
+    /// What computes (ONNX Runtime only).
+    pub provider: Provider,
 }
 
 /// One dimension as a model declares it.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ailurus_runtime::testing::onnx::{ElementType, Graph};
 use ailurus_runtime::{
-    DataType, Dim, Error, Model, OnnxRuntime, Optimization, Runtime, Session, SessionOptions, Tensor, compare, latency,
-    testing,
+    DataType, Dim, Error, Model, OnnxRuntime, Optimization, Provider, Runtime, Session, SessionOptions, Tensor,
+    compare, latency, testing,
 };
 use half::f16;
 
@@ -102,7 +102,32 @@ fn options_are_accepted() {
     let options =
         SessionOptions { custom_op_libraries: vec![folder.path().join("absent.so")], ..SessionOptions::default() };
     let error = runtime.load(Model::Bytes(&model), &options).err().unwrap();
-    assert_eq!(error.code(), "AIL0504");
+    assert_eq!(error.code(), "AIL0514");
+    assert!(error.to_string().contains("absent.so"), "{error}");
+}
+
+/// A provider that a build lacks is an error of its own; one that it has computes the same.
+#[test]
+fn cuda_works_or_says_why_not() {
+    let Some(runtime) = testing::onnx_runtime() else {
+        return;
+    };
+    let model = Graph::new()
+        .input("x", ElementType::F32, &["2"])
+        .output("y", ElementType::F32, &["2"])
+        .node("Neg", &["x"], &["y"])
+        .model();
+    let options = SessionOptions { provider: Provider::Cuda, ..SessionOptions::default() };
+    match runtime.load(Model::Bytes(&model), &options) {
+        Ok(session) => {
+            let x = Tensor::new([2], vec![1f32, -2.0]).unwrap();
+            assert_eq!(session.run(&[("x", &x)]).unwrap()[0].1.as_f32(), Some(&[-1f32, 2.0][..]));
+        }
+        Err(error) => {
+            assert_eq!(error.code(), "AIL0515");
+            assert!(error.to_string().contains("cannot use CUDA"), "{error}");
+        }
+    }
 }
 
 #[test]

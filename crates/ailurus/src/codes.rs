@@ -247,7 +247,21 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "AIL0513",
         "outputs cannot be compared",
-        "The two models have outputs of different names or shapes. A rewritten model never should: please report it.",
+        "The two models gave outputs of different names or shapes for the same input. A rewritten model never should: please \
+         report it.",
+    ),
+    (
+        "AIL0514",
+        "library of operators refused",
+        "The runtime was told to register a library of operators and does not take it; its own words follow. The library \
+         may be missing, built for another system, no library of operators at all, or made for a newer ONNX Runtime.",
+    ),
+    (
+        "AIL0515",
+        "provider not available",
+        "The runtime cannot compute where it was told to, such as on a GPU through CUDA: this build of it lacks the \
+         provider, or a driver or library of the system is missing; its own words follow. The Python package \
+         `onnxruntime` has the processor only, `onnxruntime-gpu` has CUDA; `ORT_DYLIB_PATH` chooses a library.",
     ),
     // The embedded runtime.
     (
@@ -303,7 +317,42 @@ const TABLE: &[(&str, &str, &str)] = &[
         "model without weights",
         "The file describes a graph and holds no weights: it was written by `ailurus inspect --report`, to be attached to an \
          issue, or by a tool that removed them. It can be inspected, planned and rewritten, but not run, so `--check`, \
-         `view` and `verify` do not work on it. Use the model it was made from.",
+         `view`, `verify` and `bench` do not work on it. Use the model it was made from.",
+    ),
+    (
+        "AIL0708",
+        "interfaces differ",
+        "The two models do not have the same inputs and outputs: names, element types, numbers of dimensions, dimensions and \
+         the symbols of free dimensions all count, their order does not. Nothing was run. A model that ailurus rewrote has \
+         the interface of its original; two models that differ here are different models, or one was exported or \
+         converted in another way.",
+    ),
+    (
+        "AIL0709",
+        "arrays do not fit the model",
+        "An npz file has to hold an array for every input of the model, under the input's name or under `in_` and the name, \
+         of exactly the declared element type and shape (free dimensions take any size). Nothing is converted, because a \
+         conversion that nobody sees changes what is compared. Other arrays in the file are left alone.",
+    ),
+    (
+        "AIL0710",
+        "no pictures in the folder",
+        "The folder is missing, may not be read, or holds no file that ends in .png, .jpg or .jpeg. Folders in it are not \
+         searched.",
+    ),
+    (
+        "AIL0711",
+        "library of operators not found",
+        "`--plugin` registers the library of native operators (`libailurus_ort.so`, `libailurus_ort.dylib` or \
+         `ailurus_ort.dll`) with ONNX Runtime. It is looked for at the path given (`--plugin=PATH`, a file or its folder), \
+         else at `AILURUS_ORT_LIBRARY`, else beside the program, in `../lib` and in `deps` from there. A path that is given \
+         and not there is an error. Without `--plugin`, models run with the operators' bodies.",
+    ),
+    (
+        "AIL0712",
+        "operators without bodies",
+        "The model was written with `--emit custom`: its operators are bare nodes, which ONNX Runtime runs only with the \
+         library of operators. Run it with `--plugin`, or write the model again with `--emit function`.",
     ),
 ];
 

@@ -80,6 +80,45 @@ pub enum Error {
         /// The model file, if there is one.
         path: Option<PathBuf>,
     },
+    /// Two models have different inputs or outputs.
+    #[cfg(feature = "runtime")]
+    #[error("the models have different interfaces: {}", listed(.mismatches))]
+    Interface {
+        /// What differs.
+        mismatches: Vec<crate::interface::Mismatch>,
+    },
+    /// The arrays of a file are not what a model takes.
+    #[error("`{}`: {reason}", .path.display())]
+    InputsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// A folder gives no pictures.
+    #[error("no pictures from `{}`: {reason}", .path.display())]
+    Pictures {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The library of operators for ONNX Runtime is not where it was looked for.
+    #[error("the library of operators for ONNX Runtime was not found; looked at: {}", .tried.join(", "))]
+    OperatorsNotFound {
+        /// The places looked at, in order.
+        tried: Vec<String>,
+    },
+    /// A model holds bare operators, which ONNX Runtime does not know without the library.
+    #[error("`{}` holds operators of ailurus without bodies, which ONNX Runtime does not know: {reason}", .path.display())]
+    OperatorsNeeded {
+        /// The model.
+        path: PathBuf,
+        /// What the runtime said.
+        reason: String,
+    },
     /// An option is outside its range.
     #[error("{option} = {value} is not allowed: {reason}")]
     Option {
@@ -91,6 +130,19 @@ pub enum Error {
         reason: &'static str,
     },
 }
+
+#[cfg(feature = "runtime")]
+fn listed(mismatches: &[crate::interface::Mismatch]) -> String {
+    let mut texts: Vec<String> = mismatches.iter().take(LISTED).map(ToString::to_string).collect();
+    if mismatches.len() > LISTED {
+        texts.push(format!("and {} more", mismatches.len() - LISTED));
+    }
+    texts.join("; ")
+}
+
+/// Differences that a message names.
+#[cfg(feature = "runtime")]
+const LISTED: usize = 4;
 
 #[cfg(feature = "runtime")]
 fn shown(path: &Option<PathBuf>) -> String {
@@ -135,6 +187,8 @@ impl Error {
             #[cfg(feature = "runtime")]
             Error::Runtime(e) => e.code().to_owned(),
             #[cfg(feature = "runtime")]
+            Error::Verification { verdict, .. } if !verdict.interface.is_empty() => "AIL0708".to_owned(),
+            #[cfg(feature = "runtime")]
             Error::Verification { .. } => "AIL0701".to_owned(),
             Error::PlanFile { .. } => "AIL0702".to_owned(),
             Error::ImageFile { .. } => "AIL0703".to_owned(),
@@ -144,12 +198,18 @@ impl Error {
             Error::File { source, .. } => source.code(),
             #[cfg(feature = "runtime")]
             Error::NoWeights { .. } => "AIL0707".to_owned(),
+            #[cfg(feature = "runtime")]
+            Error::Interface { .. } => "AIL0708".to_owned(),
+            Error::InputsFile { .. } => "AIL0709".to_owned(),
+            Error::Pictures { .. } => "AIL0710".to_owned(),
+            Error::OperatorsNotFound { .. } => "AIL0711".to_owned(),
+            Error::OperatorsNeeded { .. } => "AIL0712".to_owned(),
         }
     }
 
     /// True when the models were compared and found different.
     pub fn is_verification(&self) -> bool {
-        self.code() == "AIL0701"
+        matches!(self.code().as_str(), "AIL0701" | "AIL0708")
     }
 
     /// What is wrong, without code and advice.
@@ -181,10 +241,45 @@ impl Error {
             Error::NoWeights { .. } => Some(
                 "it is a report made for an issue: run the model it was made from, or leave the running out".into(),
             ),
+            #[cfg(feature = "runtime")]
+            Error::Runtime(error) => runtime_advice(error).map(str::to_owned),
+            #[cfg(feature = "runtime")]
+            Error::Interface { .. } => Some(INTERFACE.into()),
+            #[cfg(feature = "runtime")]
+            Error::Verification { verdict, .. } if !verdict.interface.is_empty() => Some(INTERFACE.into()),
+            Error::InputsFile { next, .. } => Some(next.clone()),
+            Error::Pictures { .. } => Some("give a folder with pictures in PNG or JPEG format".into()),
+            Error::OperatorsNotFound { .. } => Some(
+                "give its path with `--plugin=PATH` or in AILURUS_ORT_LIBRARY, or put it beside the program; \
+                 `cargo build --release -p ailurus-ort` builds it"
+                    .into(),
+            ),
+            Error::OperatorsNeeded { .. } => {
+                Some("run it with `--plugin`, or write it with function bodies (`--emit function`, the default)".into())
+            }
             other => Text::of(other).next,
         }
     }
 }
+
+/// What to try when a runtime, or what it is given, does not work.
+#[cfg(feature = "runtime")]
+fn runtime_advice(error: &ailurus_runtime::Error) -> Option<&'static str> {
+    use ailurus_runtime::Error as Fault;
+    match error {
+        Fault::OperatorLibrary { .. } => {
+            Some("give a library built for this system and this ONNX Runtime, or run without `--plugin`")
+        }
+        Fault::Provider { .. } => Some(
+            "take the processor (`--provider cpu`), or point ORT_DYLIB_PATH at an ONNX Runtime that has the provider",
+        ),
+        Fault::Npz { .. } => Some("give an archive made by `numpy.savez`, of arrays of numbers in row-major order"),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "runtime")]
+const INTERFACE: &str = "give a model and another form of the same model, with the names and shapes it had";
 
 /// The parts of a text such as `AIL0401: what is wrong; what to do` or `…\n  next: what to do`.
 struct Text {

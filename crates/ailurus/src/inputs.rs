@@ -1,4 +1,7 @@
-//! Inputs for a model: a picture, or noise.
+//! Inputs for a model: a picture, the arrays of a file, or noise.
+
+mod arrays;
+mod folder;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +44,10 @@ pub enum Source {
     Noise(u64),
     /// A picture file, scaled to the model's size.
     Image(PathBuf),
+    /// Every PNG and JPEG file of a folder.
+    Images(PathBuf),
+    /// An npz file with an array for every input: under its name, or under `in_` and its name.
+    Arrays(PathBuf),
 }
 
 impl Source {
@@ -48,7 +55,18 @@ impl Source {
     pub fn describe(&self) -> String {
         match self {
             Source::Noise(seed) => format!("noise (seed {seed})"),
-            Source::Image(path) => path.display().to_string(),
+            Source::Image(path) | Source::Images(path) | Source::Arrays(path) => path.display().to_string(),
+        }
+    }
+
+    /// The single sources that it consists of, at least one.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or holds no pictures.
+    pub fn each(&self) -> Result<Vec<Source>> {
+        match self {
+            Source::Images(path) => Ok(folder::pictures(path)?.into_iter().map(Source::Image).collect()),
+            one => Ok(vec![one.clone()]),
         }
     }
 }
@@ -56,20 +74,45 @@ impl Source {
 /// Inputs of a model by name.
 pub type Inputs = Vec<(String, Tensor)>;
 
-/// Makes a value for every input.
+/// Makes a value for every input; of several pictures, from the first.
 ///
 /// # Errors
-/// When the picture cannot be read, or the model has an input that nothing can be made up for.
+/// When a file cannot be read or does not fit, or the model has an input that nothing can be made up for.
 pub fn make(declared: &[ValueInfo], source: &Source, normal: &Normalization) -> Result<Inputs> {
-    let mut noise = match source {
-        Source::Noise(seed) => Noise(*seed),
-        Source::Image(_) => Noise(0),
-    };
+    Ok(make_noted(declared, source, normal)?.0)
+}
+
+/// As [`make`], with what is worth knowing about the values.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_noted(declared: &[ValueInfo], source: &Source, normal: &Normalization) -> Result<(Inputs, Vec<String>)> {
+    match source {
+        Source::Noise(seed) => Ok((made_up(declared, None, &mut Noise(*seed), normal)?, Vec::new())),
+        Source::Image(path) => Ok((made_up(declared, Some(path), &mut Noise(0), normal)?, Vec::new())),
+        Source::Images(_) => {
+            let first = source.each()?.swap_remove(0);
+            make_noted(declared, &first, normal)
+        }
+        Source::Arrays(path) => {
+            let (inputs, unused) = arrays::read(path, declared)?;
+            let note = (!unused.is_empty()).then(|| format!("not used from the file: {}", arrays::list(&unused)));
+            Ok((inputs, note.into_iter().collect()))
+        }
+    }
+}
+
+fn made_up(
+    declared: &[ValueInfo],
+    picture: Option<&PathBuf>,
+    noise: &mut Noise,
+    normal: &Normalization,
+) -> Result<Inputs> {
     let slot = declared.iter().find_map(Slot::of);
     let mut out = Vec::with_capacity(declared.len());
     for info in declared {
-        let tensor = match (source, &slot) {
-            (Source::Image(path), Some(slot)) if slot.name == info.name => {
+        let tensor = match (picture, &slot) {
+            (Some(path), Some(slot)) if slot.name == info.name => {
                 let picture = read(path)?;
                 let (w, h) = slot.size(Some((picture.width(), picture.height())));
                 slot.tensor(&resize(&picture, w, h), normal)?
@@ -79,12 +122,12 @@ pub fn make(declared: &[ValueInfo], source: &Source, normal: &Normalization) -> 
                 let dims = slot.dims(w as usize, h as usize);
                 noise.tensor(&dims)?.cast(slot.data_type)
             }
-            (Source::Image(_), None) => {
+            (Some(_), None) => {
                 return Err(Error::Inputs {
                     reason: "no input looks like a picture (four dimensions, three channels)".into(),
                 });
             }
-            _ => other(info, &mut noise)?,
+            _ => other(info, noise)?,
         };
         out.push((info.name.clone(), tensor));
     }
@@ -137,6 +180,16 @@ impl Slot {
         let w = self.width.unwrap_or_else(|| free(picture.map(|p| p.0)));
         let h = self.height.unwrap_or_else(|| free(picture.map(|p| p.1)));
         (w as u32, h as u32)
+    }
+
+    /// True when the colours are the last dimension.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        self.channels_last
+    }
+
+    /// True when the model takes more than one size.
+    pub(crate) fn is_free(&self) -> bool {
+        self.width.is_none() || self.height.is_none()
     }
 
     fn dims(&self, w: usize, h: usize) -> [usize; 4] {

@@ -25,6 +25,8 @@
 //!
 //! A build script needs none of them: `default-features = false`.
 
+#[cfg(feature = "runtime")]
+pub mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -34,8 +36,12 @@ mod engine;
 mod error;
 #[cfg(feature = "runtime")]
 pub mod inputs;
+#[cfg(feature = "runtime")]
+pub mod interface;
 mod options;
 pub mod pipeline;
+#[cfg(feature = "runtime")]
+pub mod plugin;
 mod report;
 mod summary;
 #[cfg(feature = "runtime")]

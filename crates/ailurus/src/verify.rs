@@ -1,18 +1,23 @@
-//! Original and rewritten model side by side: differences and time.
+//! Original and rewritten model side by side: interface, differences and time.
 
-use std::path::Path;
+mod aggregate;
+
+use std::path::{Path, PathBuf};
 
 use ailurus_onnx::{DataType, Model};
 use ailurus_rewrite::options::Keep;
 use ailurus_rewrite::{Emit, Plan};
 use ailurus_runtime::compare::{self, Difference, Tolerance};
 use ailurus_runtime::latency::{self, Latency, Rounds};
-use ailurus_runtime::{Runtime, Tensor};
+use ailurus_runtime::{SessionOptions, Tensor, ValueInfo};
 use serde::Serialize;
 
+use self::aggregate::Gathered;
+pub use self::aggregate::{Aggregate, Means};
 pub use crate::engine::Engine;
 use crate::engine::{self, Loaded};
-use crate::inputs::{self, Normalization, Source};
+use crate::inputs::{self, Normalization, Slot, Source};
+use crate::interface::{self, Mismatch};
 use crate::{Error, Result, pipeline};
 
 /// How to compare.
@@ -24,6 +29,8 @@ pub struct Check {
     pub normalization: Normalization,
     /// What runs the models.
     pub engine: Engine,
+    /// How both models are prepared: threads, libraries of operators ([`crate::plugin::find`]).
+    pub session: SessionOptions,
     /// The largest relative L2 difference of an output. Without one, outputs must agree to float
     /// tolerance when all tokens are kept, and may differ as they do when they are not.
     pub tolerance: Option<f64>,
@@ -37,6 +44,7 @@ impl Default for Check {
             source: Source::Noise(0),
             normalization: Normalization::default(),
             engine: Engine::Auto,
+            session: SessionOptions::default(),
             tolerance: None,
             rounds: Some(Rounds::default()),
         }
@@ -46,18 +54,26 @@ impl Default for Check {
 /// What a comparison found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
-    /// The runtime, with its version.
+    /// The runtime, with its version; empty where the interfaces differ, since nothing is run then.
     pub runtime: String,
+    /// Libraries of operators that were registered.
+    pub plugins: Vec<PathBuf>,
     /// What went in, in words.
     pub source: String,
     /// The form in which the operators were run, where it is not the one that is written.
     pub instead: Option<Emit>,
-    /// Differences by output.
+    /// What the models declare differently.
+    pub interface: Vec<Mismatch>,
+    /// Differences by output; of several pictures those of the worst, which may be another for each output.
     pub outputs: Vec<Difference>,
+    /// The same over several pictures, by output; empty for one.
+    pub pictures: Vec<Aggregate>,
     /// The relative L2 difference that was allowed, where one was.
     pub tolerance: Option<f64>,
-    /// Time of both.
+    /// Time of both; of several pictures on the first.
     pub latency: Option<Latency>,
+    /// Things worth knowing.
+    pub notes: Vec<String>,
 }
 
 impl Check {
@@ -75,76 +91,122 @@ impl Check {
         folder: Option<&Path>,
     ) -> Result<Verdict> {
         engine::runnable(original)?;
-        let runtime = self.engine.runtime()?;
+        let (runtime, options) = (self.engine.runtime_for(&self.session)?, &self.session);
         let base = match original.source_path() {
-            Some(path) => engine::load_file(&*runtime, path)?,
-            None => engine::load(&*runtime, original, folder)?,
+            Some(path) => engine::load_file(&*runtime, path, options)?,
+            None => engine::load(&*runtime, original, folder, options)?,
         };
-        // Bare nodes would need a runtime with our library.
         let emitted = match emit {
-            Emit::Custom => Emit::Function,
+            // Bare nodes need a runtime with our library.
+            Emit::Custom if options.custom_op_libraries.is_empty() => Emit::Function,
             emit => emit,
         };
         let other = if emitted == emit {
-            engine::load(&*runtime, rewritten, folder)?
+            engine::load(&*runtime, rewritten, folder, options)?
         } else {
-            engine::load(&*runtime, &pipeline::rewrite(original, plan, emitted)?, folder)?
+            engine::load(&*runtime, &pipeline::rewrite(original, plan, emitted)?, folder, options)?
         };
         let exact = self.tolerance.or_else(|| keeps_everything(plan).then(|| float_tolerance(plan)));
-        self.compare(&*runtime, &base, &other, exact, (emitted != emit).then_some(emitted))
+        let mut verdict = self.verdict(runtime.name(), exact);
+        verdict.instead = (emitted != emit).then_some(emitted);
+        self.compare(&base, &other, verdict, &|_, _| {})
     }
 
-    /// Compares two files.
+    /// Compares two files. Where their interfaces differ, nothing is run.
     ///
     /// # Errors
     /// As [`Check::run`].
     pub fn files(&self, original: &Path, other: &Path) -> Result<Verdict> {
-        // What is wrong with a file is said more clearly here than by a runtime.
-        for path in [original, other] {
-            engine::runnable(&pipeline::load(path)?)?;
+        self.files_observed(original, other, &|_, _| {})
+    }
+
+    /// As [`Check::files`]; `begin` is told the number of each source, from 1 on, and how many there are.
+    ///
+    /// # Errors
+    /// As [`Check::run`].
+    pub fn files_observed(&self, original: &Path, other: &Path, begin: &dyn Fn(usize, usize)) -> Result<Verdict> {
+        let (base, model) = (engine::read(original)?, engine::read(other)?);
+        let mismatches = interface::mismatches(&base, &model);
+        if !mismatches.is_empty() {
+            let reason = Error::Interface { mismatches: mismatches.clone() }.to_string();
+            let mut verdict = self.verdict(String::new(), self.tolerance);
+            verdict.interface = mismatches;
+            return Err(failed(reason, verdict));
         }
-        let runtime = self.engine.runtime()?;
-        let base = engine::load_file(&*runtime, original)?;
-        let other = engine::load_file(&*runtime, other)?;
-        self.compare(&*runtime, &base, &other, self.tolerance, None)
+        let (runtime, options) = (self.engine.runtime_for(&self.session)?, &self.session);
+        let mut verdict = self.verdict(runtime.name(), self.tolerance);
+        verdict.notes.extend(swapped(&base, &model));
+        let base = engine::open(&*runtime, &base, original, options)?;
+        let other = engine::open(&*runtime, &model, other, options)?;
+        self.compare(&base, &other, verdict, begin)
+    }
+
+    /// A verdict with nothing measured yet.
+    fn verdict(&self, runtime: String, tolerance: Option<f64>) -> Verdict {
+        Verdict {
+            runtime,
+            plugins: self.session.custom_op_libraries.clone(),
+            source: self.source.describe(),
+            instead: None,
+            interface: Vec::new(),
+            outputs: Vec::new(),
+            pictures: Vec::new(),
+            tolerance,
+            latency: None,
+            notes: Vec::new(),
+        }
     }
 
     fn compare(
         &self,
-        runtime: &dyn Runtime,
         base: &Loaded,
         other: &Loaded,
-        tolerance: Option<f64>,
-        instead: Option<Emit>,
+        mut verdict: Verdict,
+        begin: &dyn Fn(usize, usize),
     ) -> Result<Verdict> {
-        let inputs = inputs::make(base.session.inputs(), &self.source, &self.normalization)?;
-        let inputs: Vec<(&str, &Tensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-        let mut verdict = Verdict {
-            runtime: runtime.name(),
-            source: self.source.describe(),
-            instead,
-            outputs: Vec::new(),
-            tolerance,
-            latency: None,
-        };
-        let expected = base.session.run(&inputs)?;
-        let got = other.session.run(&inputs)?;
-        match compare::outputs(&expected, &got, |_, t| label_axis(t)) {
-            Ok(outputs) => verdict.outputs = outputs,
-            Err(error @ ailurus_runtime::Error::Incomparable { .. }) => {
-                return Err(failed(error.to_string(), verdict));
+        let declared = base.session.inputs();
+        let classes = ClassAxis::of(declared);
+        let mut gathered = Gathered::default();
+        let mut first = None;
+        let sources = self.source.each()?;
+        for (at, source) in sources.iter().enumerate() {
+            begin(at + 1, sources.len());
+            let (inputs, notes) = inputs::make_noted(declared, source, &self.normalization)?;
+            verdict.notes.extend(notes);
+            let given = borrowed(&inputs);
+            let (expected, got) = (base.session.run(&given)?, other.session.run(&given)?);
+            match compare::outputs(&expected, &got, |_, t| classes.axis(t.dims())) {
+                Ok(outputs) => gathered.add(source, outputs),
+                Err(error @ ailurus_runtime::Error::Incomparable { .. }) => {
+                    let place = if sources.len() > 1 { format!(" on {}", source.describe()) } else { String::new() };
+                    return Err(failed(format!("{error}{place}"), verdict));
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+            first.get_or_insert(inputs);
         }
+        (verdict.outputs, verdict.pictures) = gathered.finish(matches!(self.source, Source::Images(_)));
         if let Some(reason) = verdict.fault() {
             return Err(failed(reason, verdict));
         }
-        if let Some(rounds) = self.rounds {
-            let times = latency::sessions(rounds, &*base.session, &*other.session, &inputs)?;
+        if let (Some(rounds), Some(inputs)) = (self.rounds, first) {
+            let times = latency::sessions(rounds, &*base.session, &*other.session, &borrowed(&inputs))?;
             verdict.latency = Some(times);
         }
         Ok(verdict)
     }
+}
+
+/// Inputs as runs take them.
+pub(crate) fn borrowed(inputs: &inputs::Inputs) -> Vec<(&str, &Tensor)> {
+    inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
+}
+
+/// A word about two models in the wrong order.
+pub(crate) fn swapped(original: &Model, other: &Model) -> Option<String> {
+    let rewritten = |m: &Model| m.header.metadata.contains_key("ailurus.plan");
+    (rewritten(original) && !rewritten(other))
+        .then(|| "the first model was rewritten by ailurus and the second was not: the original goes first".into())
 }
 
 impl Verdict {
@@ -157,14 +219,16 @@ impl Verdict {
     fn fault(&self) -> Option<String> {
         let tolerance = Tolerance { relative_l2: self.tolerance.unwrap_or(f64::INFINITY), max_abs: f64::INFINITY };
         let bad = self.outputs.iter().find(|d| !d.is_within(tolerance))?;
+        let place = self.pictures.iter().find(|p| p.name == bad.name);
+        let place = place.map_or_else(String::new, |p| format!(" on {}", p.worst));
         Some(if bad.nan_mismatches > 0 {
             format!(
-                "the output `{}` has {} values that are NaN in only one of the models",
+                "the output `{}` has {} values that are NaN in only one of the models{place}",
                 bad.name, bad.nan_mismatches
             )
         } else {
             format!(
-                "the output `{}` differs by {:.2e} (relative L2), more than {:.0e}",
+                "the output `{}` differs by {:.2e} (relative L2){place}, more than {:.0e}",
                 bad.name, bad.relative_l2, tolerance.relative_l2
             )
         })
@@ -189,10 +253,43 @@ fn float_tolerance(plan: &Plan) -> f64 {
     if DataType::from_onnx(plan.cut.dtype) == DataType::F16 { 3e-2 } else { 1e-3 }
 }
 
-/// Maps of class scores have their classes on axis 1.
-fn label_axis(tensor: &Tensor) -> Option<usize> {
-    match tensor.dims() {
-        [_, classes, h, w] if *classes > 1 && h * w > 1 => Some(1),
-        _ => None,
+/// Which axis of an output holds the scores of classes. Files do not say so; how outputs are laid out does:
+/// `[batch, classes]`, and `[batch, classes, height, width]` or, in a model whose picture input has its colours last,
+/// `[batch, height, width, classes]`. Other shapes may mean anything and have none.
+#[derive(Clone, Copy)]
+struct ClassAxis {
+    channels_last: bool,
+}
+
+impl ClassAxis {
+    fn of(inputs: &[ValueInfo]) -> Self {
+        ClassAxis { channels_last: inputs.iter().find_map(Slot::of).is_some_and(|slot| slot.is_channels_last()) }
+    }
+
+    fn axis(self, dims: &[usize]) -> Option<usize> {
+        match *dims {
+            [_, classes] if classes > 1 => Some(1),
+            [_, h, w, classes] if self.channels_last => (classes > 1 && h * w > 1).then_some(3),
+            [_, classes, h, w] => (classes > 1 && h * w > 1).then_some(1),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes() {
+        let axis = |channels_last, dims: &[usize]| ClassAxis { channels_last }.axis(dims);
+        assert_eq!(axis(false, &[1, 6, 96, 96]), Some(1));
+        assert_eq!(axis(true, &[1, 96, 96, 6]), Some(3));
+        assert_eq!(axis(false, &[8, 1000]), Some(1));
+        // Depth, tokens, boxes, vectors: no classes, or nobody knows.
+        for dims in [&[1, 1, 96, 96][..], &[1, 96, 96], &[1, 145, 48], &[4, 1], &[7], &[], &[1, 6, 1, 1]] {
+            assert_eq!(axis(false, dims), None, "{dims:?}");
+        }
+        assert_eq!(axis(true, &[1, 96, 96, 1]), None);
     }
 }

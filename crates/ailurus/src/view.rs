@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ailurus_onnx::{GraphEdit, Model};
 use ailurus_rewrite::{Emit, Plan};
-use ailurus_runtime::Tensor;
+use ailurus_runtime::{SessionOptions, Tensor};
 use image::{Rgb, RgbImage};
 
 use crate::engine::{self, Engine};
@@ -61,7 +61,7 @@ pub fn clusters(
     engine::runnable(model)?;
     let head = head(model, plan)?;
     let runtime = engine.runtime()?;
-    let loaded = engine::load(&*runtime, &head, None)?;
+    let loaded = engine::load(&*runtime, &head, None, &SessionOptions::default())?;
     let source = Source::Image(image.to_owned());
     let inputs = inputs::make(loaded.session.inputs(), &source, normalization)?;
     let picture = loaded.session.inputs().iter().find_map(Slot::of);

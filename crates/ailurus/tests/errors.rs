@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use ailurus::onnx::{DataType, Dim, GraphEdit, Model, NodeSpec, TensorType};
-use common::{Place, Run, fixture};
+use common::{Place, assert_refused, fixture};
 
 const MODEL: &str = "segmenter_mask.ts17b";
 
@@ -280,22 +280,6 @@ const CASES: &[Case] = &[
         says: "--method",
     },
 ];
-
-#[track_caller]
-fn assert_refused(name: &str, run: &Run, code: &str, exit: i32, says: &str) {
-    assert_eq!(run.code, exit, "{name}: {}\n{}", run.stdout, run.stderr);
-    let words = |s: &str| s.split_whitespace().filter(|w| *w != "|").collect::<Vec<_>>().join(" ");
-    assert!(run.stderr.contains(code), "{name}: no {code} in:\n{}", run.stderr);
-    // Messages are wrapped to the width of the screen, also in the middle of a path.
-    let squeezed = run.stderr.replace(char::is_whitespace, "").replace('|', "");
-    assert!(
-        words(&run.stderr).contains(says) || squeezed.contains(&says.replace(' ', "")),
-        "{name}: no {says:?} in:\n{}",
-        run.stderr
-    );
-    assert!(!run.stderr.contains('\u{1b}'), "{name}: colours without a terminal");
-    assert!(!run.stderr.contains("panicked"), "{name}: {}", run.stderr);
-}
 
 #[test]
 fn the_output_is_untouched() {

@@ -10,7 +10,8 @@ use super::NAME;
 use super::library::Library;
 use super::value::{TensorInfo, Value, from_ort};
 use crate::{
-    Dim, Error, Model, Optimization, Outputs, Result, Session, SessionOptions, Tensor, ValueInfo, check_inputs,
+    Dim, Error, Model, Optimization, Outputs, Provider, Result, Session, SessionOptions, Tensor, ValueInfo,
+    check_inputs,
 };
 
 /// A session of ONNX Runtime.
@@ -38,7 +39,11 @@ impl Drop for OrtSession {
 impl OrtSession {
     pub(super) fn new(library: &'static Library, model: Model<'_>, options: &SessionOptions) -> Result<Self> {
         let refused = |reason: String| Error::Load { runtime: NAME, reason };
-        let options = Options::new(library, options).map_err(refused)?;
+        let options = {
+            let made = Options::new(library, options).map_err(refused)?;
+            made.extend(options)?;
+            made
+        };
         let mut session = OrtSession {
             library,
             raw: create(library, model, &options).map_err(refused)?,
@@ -228,12 +233,38 @@ impl Options {
                 let prefix = os_string(prefix)?;
                 options.set(|o| (api.EnableProfiling)(o, prefix.as_ptr()))?;
             }
-            for path in &from.custom_op_libraries {
-                let path = os_string(path)?;
-                options.set(|o| (api.RegisterCustomOpsLibrary_V2)(o, path.as_ptr()))?;
-            }
         }
         Ok(options)
+    }
+
+    /// Adds what the library itself may lack or refuse, each with an error of its own.
+    fn extend(&self, from: &SessionOptions) -> Result<()> {
+        let api = self.library.api;
+        for path in &from.custom_op_libraries {
+            let refused = |reason| Error::OperatorLibrary { runtime: NAME, path: path.clone(), reason };
+            let name = os_string(path).map_err(refused)?;
+            // SAFETY: the options are valid, the path lives through the call; the user chose the library that is run.
+            unsafe { self.set(|o| (api.RegisterCustomOpsLibrary_V2)(o, name.as_ptr())) }.map_err(refused)?;
+        }
+        match from.provider {
+            Provider::Cpu => Ok(()),
+            Provider::Cuda => {
+                self.cuda().map_err(|reason| Error::Provider { runtime: NAME, provider: Provider::Cuda, reason })
+            }
+        }
+    }
+
+    /// Puts CUDA, with its default options, in front of the processor.
+    fn cuda(&self) -> Result<(), String> {
+        let api = self.library.api;
+        let mut cuda = ptr::null_mut();
+        // SAFETY: a valid out pointer; what is made is released once, after its only use, and ONNX Runtime copies it.
+        unsafe {
+            self.library.check((api.CreateCUDAProviderOptions)(&mut cuda))?;
+            let added = self.set(|o| (api.SessionOptionsAppendExecutionProvider_CUDA_V2)(o, cuda));
+            (api.ReleaseCUDAProviderOptions)(cuda);
+            added
+        }
     }
 
     fn set(&self, f: impl FnOnce(*mut OrtSessionOptions) -> OrtStatusPtr) -> Result<(), String> {

@@ -1,9 +1,13 @@
 //! Flags exactly as they are typed; what they mean is decided in `resolve`.
 
+mod compare;
+
 use std::path::PathBuf;
 
 use ailurus_rewrite::Layer;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::compare::{BenchArgs, NativeArgs, PeakArgs, PluginArg, ProviderFlag, SourceArgs, VerifyArgs};
 
 /// Make ONNX vision transformers faster by merging tokens
 #[derive(Debug, Parser)]
@@ -34,8 +38,13 @@ pub enum Command {
     Plan(PlanArgs),
     /// Draw the clusters of a model on a picture
     View(ViewArgs),
-    /// Run two models on the same input, report differences and time
+    /// Run two models on the same inputs, report differences and time
     Verify(VerifyArgs),
+    /// Measure how much faster one model is than another
+    Bench(BenchArgs),
+    /// Run one model and print the peak memory of this process: what `bench` starts for each model
+    #[command(hide = true)]
+    PeakMemory(PeakArgs),
     /// Tell what a code such as AIL0207 means; without one, list all
     Explain(ExplainArgs),
 }
@@ -73,6 +82,9 @@ pub struct RewriteArgs {
     /// How models are run.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Operators of our own.
+    #[command(flatten)]
+    pub plugin: PluginArg,
     /// Largest relative L2 difference of an output for --check [default: 1e-3 (half precision: 3e-2)
     /// when all tokens are kept, else none]
     #[arg(long, value_name = "X", requires = "check", value_parser = positive)]
@@ -198,29 +210,6 @@ pub struct ViewArgs {
     /// How models are run.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Flags of `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Original model
-    #[arg(value_name = "A")]
-    pub original: PathBuf,
-    /// Model to compare with it
-    #[arg(value_name = "B")]
-    pub other: PathBuf,
-    /// Picture to run them on [default: noise]
-    #[arg(long, value_name = "IMAGE")]
-    pub image: Option<PathBuf>,
-    /// How models are run.
-    #[command(flatten)]
-    pub run: RunArgs,
-    /// Largest relative L2 difference of an output [default: none]
-    #[arg(long, value_name = "X", value_parser = positive)]
-    pub tolerance: Option<f64>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Flags of `explain`.

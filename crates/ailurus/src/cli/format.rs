@@ -127,25 +127,40 @@ pub fn summary(s: &Summary) -> String {
 
 /// The outcome of a comparison.
 pub fn verdict(v: &Verdict) -> String {
+    let mut out = String::new();
+    let mut name = "check";
+    let mut line = |text: String| {
+        out += &format!("  {name:<8} {text}\n");
+        name = "";
+    };
+    if !v.interface.is_empty() {
+        line("the interfaces differ; nothing was run".into());
+        v.interface.iter().for_each(|m| line(m.to_string()));
+        return out;
+    }
     let instead = v.instead.map_or("", |_| ", the operators with their bodies");
-    let mut out = format!("  {:<8} {} on {}{instead}\n", "check", v.runtime, v.source);
+    let pictures = v.pictures.first().map_or_else(String::new, |p| format!(", {}", count(p.count, "picture")));
+    line(format!("{} on {}{pictures}{instead}", v.runtime, v.source));
+    v.plugins.iter().for_each(|plugin| line(format!("with {}", plugin.display())));
     for d in &v.outputs {
-        let shape: Vec<String> = d.dims.iter().map(usize::to_string).collect();
-        let labels =
-            d.label_agreement.map_or_else(String::new, |share| format!(", labels equal {:.1} %", share * 100.0));
-        out += &format!(
-            "  {:<8} `{}` [{}]: max abs {:.2e}, relative L2 {:.2e}, cosine {:.6}{labels}\n",
-            "",
-            d.name,
-            shape.join(", "),
-            d.max_abs,
-            d.relative_l2,
-            d.cosine,
-        );
+        let shape = format!("[{}]", dims(&d.dims));
+        let worst = figures(d.max_abs, d.relative_l2, d.cosine, d.psnr_db, d.label_agreement);
+        match v.pictures.iter().find(|p| p.name == d.name) {
+            None => line(format!("`{}` {shape}: {worst}", d.name)),
+            Some(p) => {
+                let m = &p.mean;
+                let mean = figures(m.max_abs, m.relative_l2, m.cosine, m.psnr_db, m.label_agreement);
+                line(format!("`{}` mean: {mean}", d.name));
+                line(format!("worst, {} {shape}: {worst}", p.worst));
+            }
+        }
     }
     if let Some(t) = v.tolerance {
         let held = if v.holds() { "within" } else { "not within" };
-        out += &format!("  {:<8} {held} the tolerance: a relative L2 of {t:.0e}\n", "");
+        line(format!("{held} the tolerance: a relative L2 of {t:.0e}"));
+    }
+    for (name, text) in v.notes.iter().map(|note| ("note", note)) {
+        out += &format!("  {name:<8} {text}\n");
     }
     if let Some(l) = &v.latency {
         out += &format!(
@@ -154,6 +169,17 @@ pub fn verdict(v: &Verdict) -> String {
         );
     }
     out
+}
+
+/// `1, 3, 96, 96`.
+pub fn dims(dims: &[usize]) -> String {
+    dims.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn figures(max_abs: f64, relative_l2: f64, cosine: f64, psnr_db: Option<f64>, labels: Option<f64>) -> String {
+    let psnr = psnr_db.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!(", PSNR {v:.1} dB"));
+    let labels = labels.map_or_else(String::new, |share| format!(", labels equal {:.1} %", share * 100.0));
+    format!("max abs {max_abs:.2e}, relative L2 {relative_l2:.2e}, cosine {cosine:.6}{psnr}{labels}")
 }
 
 #[cfg(test)]

@@ -2,16 +2,19 @@
 
 use ailurus_onnx::ExternalData;
 use ailurus_rewrite::{Emit, Layer, Metric, Plan, UnfoldAt, UnfoldMode};
-use std::path::Path;
+use ailurus_runtime::{Provider, SessionOptions};
+use std::path::{Path, PathBuf};
 
 use super::Outcome;
 use super::args::{
-    EmitFlag, ExternalFlag, MetricFlag, RewriteArgs, RunArgs, RuntimeFlag, Tuning, UnfoldAtFlag, UnfoldFlag, VerifyArgs,
+    BenchArgs, EmitFlag, ExternalFlag, MetricFlag, NativeArgs, PluginArg, ProviderFlag, RewriteArgs, RunArgs,
+    RuntimeFlag, SourceArgs, Tuning, UnfoldAtFlag, UnfoldFlag, VerifyArgs,
 };
 use super::failure::Failure;
+use crate::bench::Bench;
 use crate::inputs::{Normalization, Source};
 use crate::verify::{Check, Engine};
-use crate::{Error, Options};
+use crate::{Error, Options, plugin};
 
 impl Tuning {
     /// True when no flag says how tokens are merged. The trunk only says where.
@@ -95,14 +98,36 @@ impl RunArgs {
         Ok(Normalization { mean: self.mean.unwrap_or(default.mean), std })
     }
 
-    fn check(&self, image: Option<&Path>, tolerance: Option<f64>) -> Outcome<Check> {
-        Ok(Check {
-            source: image.map_or(Source::Noise(0), |path| Source::Image(path.to_owned())),
-            normalization: self.normalization()?,
-            engine: self.engine(),
-            tolerance,
-            ..Check::default()
-        })
+    /// Flags of pictures without a picture would do nothing.
+    fn belongs_to(&self, source: &Source) -> Outcome {
+        let picture = matches!(source, Source::Image(_) | Source::Images(_));
+        if picture || (self.mean.is_none() && self.std.is_none()) {
+            return Ok(());
+        }
+        Err(Failure::Usage("--mean and --std are about pictures, and no picture is given".into()))
+    }
+}
+
+impl PluginArg {
+    /// The libraries to register: none, or the one that is found.
+    fn libraries(&self, engine: Engine) -> Outcome<Vec<PathBuf>> {
+        let Some(given) = &self.plugin else {
+            return Ok(Vec::new());
+        };
+        if engine == Engine::Tract {
+            return Err(Failure::Usage("--plugin is for ONNX Runtime: tract has the operators built in".into()));
+        }
+        Ok(vec![plugin::find(given.as_deref())?])
+    }
+}
+
+impl SourceArgs {
+    fn source(&self) -> Source {
+        match (&self.image, &self.inputs) {
+            (Some(path), _) => Source::Image(path.clone()),
+            (None, Some(path)) => Source::Arrays(path.clone()),
+            (None, None) => Source::Noise(0),
+        }
     }
 }
 
@@ -124,6 +149,9 @@ impl RewriteArgs {
         }
         if self.check.is_none() && !self.run.is_default() {
             return Err(Failure::Usage("--runtime, --mean and --std belong to --check".into()));
+        }
+        if self.check.is_none() && self.plugin.plugin.is_some() {
+            return Err(Failure::Usage("--plugin belongs to --check".into()));
         }
         let image = self.check.as_ref().and_then(Option::as_ref);
         for source in self.plan.iter().chain(image) {
@@ -151,7 +179,10 @@ impl RewriteArgs {
             })
             .overwrite_input(self.force);
         let check = match &self.check {
-            Some(image) => Some(self.run.check(image.as_deref(), self.tolerance)?),
+            Some(image) => {
+                let source = image.clone().map_or(Source::Noise(0), Source::Image);
+                Some(check(source, &self.run, &self.plugin, self.tolerance)?)
+            }
             None => None,
         };
         Ok(Rewrite { options, plan, check })
@@ -161,7 +192,55 @@ impl RewriteArgs {
 impl VerifyArgs {
     /// The comparison to make.
     pub fn resolve(&self) -> Outcome<Check> {
-        self.run.check(self.image.as_deref(), self.tolerance)
+        let source = self.images.clone().map_or_else(|| self.source.source(), Source::Images);
+        self.run.belongs_to(&source)?;
+        check(source, &self.run, &self.plugin, self.tolerance)
+    }
+}
+
+fn check(source: Source, run: &RunArgs, plugin: &PluginArg, tolerance: Option<f64>) -> Outcome<Check> {
+    let engine = run.engine();
+    let custom_op_libraries = plugin.libraries(engine)?;
+    Ok(Check {
+        source,
+        normalization: run.normalization()?,
+        engine,
+        session: SessionOptions { custom_op_libraries, ..SessionOptions::default() },
+        tolerance,
+        ..Check::default()
+    })
+}
+
+impl NativeArgs {
+    /// What is measured, with the default number of runs.
+    pub fn resolve(&self) -> Outcome<Bench> {
+        let (source, engine) = (self.source.source(), self.run.engine());
+        self.run.belongs_to(&source)?;
+        let provider = match self.provider {
+            None | Some(ProviderFlag::Cpu) => Provider::Cpu,
+            Some(ProviderFlag::Cuda) => Provider::Cuda,
+        };
+        if engine == Engine::Tract && provider != Provider::Cpu {
+            return Err(Failure::Usage("--provider cuda is for ONNX Runtime: tract computes on the processor".into()));
+        }
+        let session = SessionOptions {
+            threads: self.threads.map(|n| n as usize),
+            provider,
+            custom_op_libraries: self.plugin.libraries(engine)?,
+            ..SessionOptions::default()
+        };
+        Ok(Bench { source, normalization: self.run.normalization()?, engine, session, ..Bench::default() })
+    }
+}
+
+impl BenchArgs {
+    /// What is measured, and how often.
+    pub fn resolve(&self) -> Outcome<Bench> {
+        let mut bench = self.native.resolve()?;
+        let rounds = &mut bench.rounds;
+        rounds.pairs = self.rounds.map_or(rounds.pairs, |n| n as usize);
+        rounds.warm_up = self.warm_up.map_or(rounds.warm_up, |n| n as usize);
+        Ok(bench)
     }
 }
 

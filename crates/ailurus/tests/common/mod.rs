@@ -104,6 +104,23 @@ impl Place {
     }
 }
 
+/// Fails unless a run was refused with this code and exit status, and says this.
+#[track_caller]
+pub fn assert_refused(name: &str, run: &Run, code: &str, exit: i32, says: &str) {
+    assert_eq!(run.code, exit, "{name}: {}\n{}", run.stdout, run.stderr);
+    let words = |s: &str| s.split_whitespace().filter(|w| *w != "|").collect::<Vec<_>>().join(" ");
+    assert!(run.stderr.contains(code), "{name}: no {code} in:\n{}", run.stderr);
+    // Messages are wrapped to the width of the screen, also in the middle of a path.
+    let squeezed = run.stderr.replace(char::is_whitespace, "").replace('|', "");
+    assert!(
+        words(&run.stderr).contains(says) || squeezed.contains(&says.replace(' ', "")),
+        "{name}: no {says:?} in:\n{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains('\u{1b}'), "{name}: colours without a terminal");
+    assert!(!run.stderr.contains("panicked"), "{name}: {}", run.stderr);
+}
+
 /// A picture with some structure: a bright disc on a gradient.
 pub fn picture(width: u32, height: u32) -> image::RgbImage {
     image::RgbImage::from_fn(width, height, |x, y| {

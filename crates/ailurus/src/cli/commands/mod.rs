@@ -1,7 +1,9 @@
 //! One file per command.
 
+mod bench;
 mod explain;
 mod inspect;
+mod peak;
 mod plan;
 mod report;
 mod rewrite;
@@ -26,6 +28,8 @@ pub fn run(command: Command, printer: &Printer) -> Outcome {
             view::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref()))
         }
         Command::Verify(args) => verify::run(&args, printer),
+        Command::Bench(args) => bench::run(&args, printer),
+        Command::PeakMemory(args) => peak::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
     }
 }

@@ -7,8 +7,12 @@ use crate::cli::{Outcome, format};
 
 pub fn run(args: &VerifyArgs, printer: &Printer) -> Outcome {
     let check = args.resolve()?;
-    printer.progress("running both models");
-    let (verdict, failure) = match check.files(&args.original, &args.other) {
+    printer.progress("loading both models");
+    let begin = |at: usize, all: usize| match all {
+        1 => printer.progress("running both models"),
+        _ => printer.progress(&format!("running both models, picture {at} of {all}")),
+    };
+    let (verdict, failure) = match check.files_observed(&args.original, &args.other, &begin) {
         Ok(verdict) => (verdict, None),
         Err(Error::Verification { verdict, reason }) => {
             let copy = (*verdict).clone();
