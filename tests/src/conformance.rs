@@ -1,6 +1,8 @@
 //! The operators in a runtime, against their definitions: one suite for every runtime that has them.
 
-use ailurus_ops::{AttrValue, DensityPeaks, Element, Keep, MergeDims, UnfoldDims, reference};
+use ailurus_ops::{
+    AttrValue, DensityPeaks, Element, Keep, MergeDims, PLUGIN_NAMESPACE, PLUGIN_VERSION, UnfoldDims, reference,
+};
 use ailurus_runtime::testing::onnx::{Attribute, ElementType, Graph};
 use ailurus_runtime::{Data, Session, Tensor};
 use half::f16;
@@ -74,7 +76,9 @@ pub fn attributes(list: &[(&'static str, AttrValue)]) -> Vec<(&'static str, Attr
     let convert = |value: &AttrValue| match value {
         AttrValue::Int(v) => Attribute::Int(*v),
         AttrValue::Float(v) => Attribute::Float(*v),
-        AttrValue::Str(v) => Attribute::Text(v.clone().leak()),
+        AttrValue::Str(v) if v == PLUGIN_NAMESPACE => Attribute::Text(PLUGIN_NAMESPACE),
+        AttrValue::Str(v) if v == PLUGIN_VERSION => Attribute::Text(PLUGIN_VERSION),
+        AttrValue::Str(v) => panic!("no operator has the text {v:?}"),
     };
     list.iter().map(|(name, value)| (*name, convert(value))).collect()
 }

@@ -76,7 +76,8 @@ unsafe fn too_old(base: &OrtApiBase, version: &str) -> OrtStatusPtr {
     }
 }
 
-/// What has been made for one ONNX Runtime. Sessions keep pointers to it, so it is never freed.
+/// What has been made for one ONNX Runtime. Sessions keep pointers to it, so it is never freed (and the library, where the
+/// system can do that, never unloaded: see `build.rs`).
 struct Registered {
     api: Api,
     domain: *mut OrtCustomOpDomain,
