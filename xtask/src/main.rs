@@ -7,6 +7,7 @@ mod commands;
 mod generate;
 mod memory;
 mod python;
+mod tools;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,12 @@ enum Command {
     GenerateVit(commands::generate_vit::Args),
     /// Measure rewriting of large files against `cp` and Python onnx
     BenchIo(commands::bench_io::Args),
+    /// Measure rewritten models end to end against what their operation counts promise
+    BenchModels(commands::bench_models::Args),
+    /// Measure the operators against a transformer block of the same size
+    BenchOperators(commands::bench_operators::Args),
+    /// Run the tests of the library for ONNX Runtime under valgrind
+    Memcheck(commands::memcheck::Args),
     #[command(hide = true)]
     BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
@@ -42,6 +49,9 @@ fn main() -> anyhow::Result<()> {
         Command::Models(args) => commands::models::run(&args),
         Command::GenerateVit(args) => commands::generate_vit::run(&args),
         Command::BenchIo(args) => commands::bench_io::run(&args),
+        Command::BenchModels(args) => commands::bench_models::run(&args),
+        Command::BenchOperators(args) => commands::bench_operators::run(&args),
+        Command::Memcheck(args) => commands::memcheck::run(&args),
         Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Test(args) => commands::test::run(&args),

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::rewrite::Tools;
+use super::rewrite;
 use super::task::{Setting, Task};
+use crate::tools::Tools;
 use crate::{python, workspace};
 
 /// The setting that is shown.
@@ -32,10 +33,10 @@ impl Row {
             .collect();
         files.sort();
         let image = files.into_iter().next().context("there is no image")?;
-        let model = tools.rewrite(base, work, SHOWN)?.path;
+        let model = rewrite::rewrite(tools, base, work, SHOWN)?.path;
         let clusters = work.join(format!("{}-clusters.png", task.name()));
         // A table without this panel is better than none.
-        let clusters = match tools.view(base, &image, SHOWN, &clusters) {
+        let clusters = match rewrite::view(tools, base, &image, SHOWN, &clusters) {
             Ok(()) => Some(clusters),
             Err(error) => {
                 eprintln!("no picture of the clusters: {error:#}");

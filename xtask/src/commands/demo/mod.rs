@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use self::rewrite::Tools;
 use self::task::{Setting, Task};
 use super::models;
+use crate::tools::Tools;
 use crate::{python, workspace};
 
 /// Options of `demo`.
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let models = models::fetch(args.models.as_deref(), data)?;
     let work = workspace::cache().join("demo");
     std::fs::create_dir_all(&work)?;
-    let tools = args.tools.clone().map_or_else(Tools::build, |folder| Ok(Tools { folder }))?;
+    let tools = Tools::find(args.tools.as_deref())?;
     let interpreter = python::ensure_ready(false)?;
 
     let mut evaluations = Vec::new();
@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             continue;
         }
         let settings = if args.settings.is_empty() { task.settings() } else { args.settings.clone() };
-        let rewritten = settings.iter().map(|s| tools.rewrite(&base, &work, *s)).collect::<Result<Vec<_>>>()?;
+        let rewritten =
+            settings.iter().map(|s| rewrite::rewrite(&tools, &base, &work, *s)).collect::<Result<Vec<_>>>()?;
         let job = evaluate::Job { interpreter: &interpreter, task, base: &base, images: &images };
         evaluations.push(job.run(rewritten, args.limit, args.runs, args.threads)?);
         rows.push(figure::Row::make(task, &base, &images, &tools, &work)?);
