@@ -269,24 +269,33 @@ impl Subject<'_> {
             n.fewer = n.fewer.max(error);
             // Otherwise all of this would be true of a rewriter that does nothing.
             ensure!(deviation::outputs(untouched, &got)? > 1e-6, "merging changes nothing");
-            for (form, session, tolerance) in &forms {
-                let error = deviation::outputs(&got, &run::run(session.as_ref(), inputs)?)?;
-                ensure!(error <= *tolerance, "operators {form} change the outputs by {error:.1e}");
+            for form in &forms {
+                let error = deviation::outputs(&got, &run::run(form.session.as_ref(), inputs)?)?;
+                ensure!(error <= form.tolerance, "operators {} change the outputs by {error:.1e}", form.how);
             }
         }
         Ok(())
     }
 
-    /// The other forms that a rewritten file comes in, with how far their outputs may be from those of functions.
-    fn forms(&self, plan: &Plan) -> Result<Vec<(&'static str, Box<dyn Session>, f64)>> {
+    /// The other forms that a rewritten file comes in.
+    fn forms(&self, plan: &Plan) -> Result<Vec<Form>> {
         let make = |emit| quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, emit)?);
-        let mut forms = vec![("inlined", self.exact.load(&make(Emit::Inline)?).context("inlined")?, 1e-6)];
+        let inlined = self.exact.load(&make(Emit::Inline)?).context("inlined")?;
+        let mut forms = vec![Form { how: "inlined", session: inlined, tolerance: 1e-6 }];
         if let Some(library) = self.kernels {
             // Without bodies in the file nothing but the kernels can have run. They add the members of a row in another
             // order than the body does, and what is made of that differs by as much as other orders do elsewhere.
-            let native = self.exact.with_kernels(library).load(&make(Emit::Custom)?).context("with kernels")?;
-            forms.push(("as kernels", native, self.precision.at_fewer()));
+            let session = self.exact.with_kernels(library).load(&make(Emit::Custom)?).context("with kernels")?;
+            forms.push(Form { how: "as kernels", session, tolerance: self.precision.at_fewer() });
         }
         Ok(forms)
     }
+}
+
+/// A form of a rewritten file.
+struct Form {
+    how: &'static str,
+    session: Box<dyn Session>,
+    /// How far its outputs may be from those of a file with functions.
+    tolerance: f64,
 }
