@@ -62,7 +62,9 @@ fn images_source() -> Result<String> {
             }
         }
         if found.is_empty() {
-            return Err(format!("{CUBINS} names a folder without ailurus_sm_*.cubin; `cargo xtask cuda` fills it").into());
+            return Err(
+                format!("{CUBINS} names a folder without ailurus_sm_*.cubin; `cargo xtask cuda` fills it").into()
+            );
         }
         found.sort();
         images.append(&mut found);
