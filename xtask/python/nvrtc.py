@@ -8,6 +8,9 @@ import sys
 
 
 def main(library, folder, architecture, output):
+    # Its second library lies beside it, where the system does not look; one that is loaded is found by name.
+    for builtins in sorted(pathlib.Path(library).parent.glob("libnvrtc-builtins.*")):
+        ctypes.CDLL(str(builtins))
     nvrtc = ctypes.CDLL(library)
     nvrtc.nvrtcGetErrorString.restype = ctypes.c_char_p
 

@@ -23,6 +23,9 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> (Status, String) {
     }
 }
 
+/// A change that leads to a refusal.
+type Change<T> = fn(&mut T);
+
 const GOOD: sys::DensityPeaksParams = sys::DensityPeaksParams {
     prefix: 1,
     suffix: 0,
@@ -72,7 +75,7 @@ fn every_status_has_a_name_a_code_and_a_message() {
 #[test]
 fn parameters_outside_their_range_are_refused_by_name() {
     let bad = Status::BadParameter;
-    let cases: [(&str, Status, fn(&mut sys::DensityPeaksParams)); 16] = [
+    let cases: [(&str, Status, Change<sys::DensityPeaksParams>); 16] = [
         ("prefix = -1", bad, |p| p.prefix = -1),
         ("suffix = -2", bad, |p| p.suffix = -2),
         ("grid_h = 0", bad, |p| p.grid_h = 0),
@@ -182,7 +185,7 @@ fn pointers_and_workspace_are_checked_before_anything_is_launched() {
     let driver = driver();
     let call = Call::new();
     let before = driver.launches();
-    let cases: [(&str, fn(&mut DensityPeaksTensors)); 8] = [
+    let cases: [(&str, Change<DensityPeaksTensors>); 8] = [
         ("metric is null", |t| t.metric = ptr::null()),
         ("index is null", |t| t.index = ptr::null_mut()),
         ("anchor is null", |t| t.anchor = ptr::null_mut()),

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod bench_io;
+pub(crate) mod cuda;
 pub(crate) mod demo;
 pub(crate) mod generate_vit;
 pub(crate) mod models;
