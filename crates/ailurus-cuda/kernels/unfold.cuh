@@ -104,6 +104,86 @@ AILURUS_DEVICE void unfold_sum(const ailurus_unfold_arguments& a) {
     }
 }
 
+// What a token's rows changed by, added to base and written.
+template <class E, int N>
+AILURUS_DEVICE void store_sum(typename E::Bits* y, int at, const Pack<E, N>& base, const float (&update)[N]) {
+    Pack<E, N> out;
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+        out.set(i, __fadd_rn(base[i], update[i]));
+    }
+    store<E, N>(y, static_cast<size_t>(at), out);
+}
+
+// One row per token. y may be base itself: every thread reads what it will overwrite, and nothing else of it.
+template <class E, int N>
+AILURUS_DEVICE void residual_of_row(const ailurus_unfold_arguments& a, const Place& place,
+                                    const typename E::Bits* base, typename E::Bits* y) {
+    using Bits = typename E::Bits;
+    const size_t row = row_of(a, place, 0) * a.channels;
+    const Bits* const z = static_cast<const Bits*>(a.z) + row;
+    const Bits* const start = static_cast<const Bits*>(a.start) + row;
+    // Three loads for each of them.
+    const int ahead = AHEAD / 2;
+    const int stride = place.lanes * N;
+    for (int first = place.lane * N; first < a.channels; first += ahead * stride) {
+        Pack<E, N> own[ahead];
+        Pack<E, N> after[ahead];
+        Pack<E, N> before[ahead];
+#pragma unroll
+        for (int u = 0; u < ahead; ++u) {
+            const int at = first + u * stride;
+            if (at < a.channels) {
+                own[u] = load<E, N>(base, static_cast<size_t>(at));
+                after[u] = load<E, N>(z, static_cast<size_t>(at));
+                before[u] = load<E, N>(start, static_cast<size_t>(at));
+            }
+        }
+#pragma unroll
+        for (int u = 0; u < ahead; ++u) {
+            const int at = first + u * stride;
+            if (at < a.channels) {
+                float update[N];
+#pragma unroll
+                for (int i = 0; i < N; ++i) {
+                    update[i] = __fsub_rn(after[u][i], before[u][i]);
+                }
+                store_sum<E, N>(y, at, own[u], update);
+            }
+        }
+    }
+}
+
+// K weighted rows per token, in ascending order of k.
+template <class E, int N>
+AILURUS_DEVICE void residual_of_rows(const ailurus_unfold_arguments& a, const Place& place,
+                                     const typename E::Bits* base, typename E::Bits* y) {
+    using Bits = typename E::Bits;
+    const Bits* const z = static_cast<const Bits*>(a.z);
+    const Bits* const start = static_cast<const Bits*>(a.start);
+    const float* const weight = a.weight + place.token * a.choices;
+    for (int c = place.lane * N; c < a.channels; c += place.lanes * N) {
+        const Pack<E, N> own = load<E, N>(base, static_cast<size_t>(c));
+        float update[N];
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+            update[i] = 0.0f;
+        }
+#pragma unroll 2
+        for (int k = 0; k < a.choices; ++k) {
+            const size_t at = row_of(a, place, k) * a.channels + c;
+            const Pack<E, N> after = load<E, N>(z, at);
+            const Pack<E, N> before = load<E, N>(start, at);
+            const float w = weight[k];
+#pragma unroll
+            for (int i = 0; i < N; ++i) {
+                update[i] = __fadd_rn(update[i], __fmul_rn(w, __fsub_rn(after[i], before[i])));
+            }
+        }
+        store_sum<E, N>(y, c, own, update);
+    }
+}
+
 // base + (z - start) of the token's row, or of a weighted sum of rows; base is added last.
 //
 // Floor: reads 4 B T K + 2 B R D e + B T D e, writes B T D e. At B = 8, T = 1601, D = 1024, keep 50 %, f16: 79 MB, 18 us
@@ -115,44 +195,12 @@ AILURUS_DEVICE void unfold_residual(const ailurus_unfold_arguments& a) {
     if (!place.inside) {
         return;
     }
-    const Bits* const z = static_cast<const Bits*>(a.z);
-    const Bits* const start = static_cast<const Bits*>(a.start);
     const Bits* const base = static_cast<const Bits*>(a.base) + place.token * a.channels;
     Bits* const y = static_cast<Bits*>(a.y) + place.token * a.channels;
-#pragma unroll 2
-    for (int c = place.lane * N; c < a.channels; c += place.lanes * N) {
-        const Pack<E, N> own = load<E, N>(base, static_cast<size_t>(c));
-        float sum[N];
-        if (a.weight == nullptr) {
-            const size_t at = row_of(a, place, 0) * a.channels + c;
-            const Pack<E, N> after = load<E, N>(z, at);
-            const Pack<E, N> before = load<E, N>(start, at);
-#pragma unroll
-            for (int i = 0; i < N; ++i) {
-                sum[i] = __fsub_rn(after[i], before[i]);
-            }
-        } else {
-#pragma unroll
-            for (int i = 0; i < N; ++i) {
-                sum[i] = 0.0f;
-            }
-            for (int k = 0; k < a.choices; ++k) {
-                const size_t at = row_of(a, place, k) * a.channels + c;
-                const Pack<E, N> after = load<E, N>(z, at);
-                const Pack<E, N> before = load<E, N>(start, at);
-                const float w = a.weight[place.token * a.choices + k];
-#pragma unroll
-                for (int i = 0; i < N; ++i) {
-                    sum[i] = __fadd_rn(sum[i], __fmul_rn(w, __fsub_rn(after[i], before[i])));
-                }
-            }
-        }
-        Pack<E, N> out;
-#pragma unroll
-        for (int i = 0; i < N; ++i) {
-            out.set(i, __fadd_rn(own[i], sum[i]));
-        }
-        store<E, N>(y, static_cast<size_t>(c), out);
+    if (a.weight == nullptr) {
+        residual_of_row<E, N>(a, place, base, y);
+    } else {
+        residual_of_rows<E, N>(a, place, base, y);
     }
 }
 

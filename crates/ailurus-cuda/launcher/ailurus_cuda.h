@@ -94,7 +94,7 @@ const char* ailurus_cuda_last_error(void);
 /* R, the rows of the reduced sequence: prefix + M + suffix. */
 ailurus_cuda_status ailurus_cuda_density_peaks_rows(const ailurus_cuda_density_peaks_params* params, int64_t* rows);
 
-/* Bytes of device memory that ailurus_cuda_density_peaks needs besides its tensors; about 8 N window (batch + 1). */
+/* Bytes of device memory that ailurus_cuda_density_peaks needs besides its tensors; about 4 N window (batch + 1). */
 ailurus_cuda_status ailurus_cuda_density_peaks_workspace(const ailurus_cuda_density_peaks_params* params, int64_t batch,
                                                          int64_t channels, ailurus_cuda_type type, size_t* bytes);
 

@@ -27,6 +27,35 @@ fn nothing_is_fused_in_single_precision() {
     assert!(!sources::PTX.contains(".approx.f32"), "divisions and roots are rounded exactly");
 }
 
+/// The body of a kernel.
+fn kernel(name: &str) -> &'static str {
+    let at = sources::PTX.find(&format!(".visible .entry ailurus_{name}(")).expect("a kernel");
+    let body = &sources::PTX[at..];
+    &body[..body.find("\n}").expect("its end")]
+}
+
+#[test]
+fn rows_move_sixteen_bytes_at_a_time() {
+    // What compilers make of structures that are aligned: hoped for in the source, seen here.
+    for operator in ["merge", "unfold_sum", "unfold_residual"] {
+        for element in ["f32", "f16", "bf16"] {
+            let body = kernel(&format!("{operator}_{element}"));
+            let wide = |what: &str| body.contains(&format!("{what}.v4.u32")) || body.contains(&format!("{what}.v4.f32"));
+            assert!(wide("ld.global") && wide("st.global"), "{operator}_{element}");
+            assert!(!body.contains("ld.global.u16") && !body.contains("st.global.u16"), "{operator}_{element}");
+        }
+    }
+    assert!(kernel("unfold_copy16").contains("ld.global.v4.u32"));
+    assert!(kernel("distances_f32").contains("ld.global.v4.f32"));
+    assert!(kernel("distances_f16").contains("ld.global.v4.u16"));
+}
+
+#[test]
+fn no_memory_is_read_through_the_cache_for_constants() {
+    // It does not see what the same launch writes, and tensors may overlap.
+    assert!(!sources::PTX.contains("ld.global.nc"));
+}
+
 #[test]
 fn every_file_of_the_folders_is_listed() {
     let crate_folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
