@@ -43,6 +43,8 @@ thread_local shim::Schedule schedule = 0;
 thread_local std::string failure;
 thread_local unsigned long long launches = 0;
 thread_local unsigned long long modules_loaded = 0;
+thread_local std::string image_loaded;
+thread_local int compute_capability = 75;
 // What the next call of the named function returns instead of doing its work.
 thread_local std::string failing_function;
 thread_local int failing_with = 0;
@@ -81,7 +83,8 @@ SHIM_EXPORT CUresult cuDeviceGetCount(int* count) {
 }
 
 SHIM_EXPORT CUresult cuDeviceGetAttribute(int* value, int attribute, CUdevice) {
-    *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 7 : 5;
+    const bool major = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
+    *value = major ? compute_capability / 10 : compute_capability % 10;
     return CUDA_SUCCESS;
 }
 
@@ -108,6 +111,7 @@ SHIM_EXPORT CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, uns
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
     ++modules_loaded;
+    image_loaded = loaded->image;
     *module = loaded.release();
     return CUDA_SUCCESS;
 }
@@ -202,6 +206,16 @@ SHIM_EXPORT void ailurus_shim_fail(const char* function, int with) {
 SHIM_EXPORT void ailurus_shim_set_context(unsigned long long id) {
     has_context = id != 0;
     context_of_thread.id = id;
+}
+
+// The compute capability of this thread's device, as major * 10 + minor.
+SHIM_EXPORT void ailurus_shim_set_compute_capability(int arch) {
+    compute_capability = arch;
+}
+
+// The image from which this thread loaded a module last.
+SHIM_EXPORT const char* ailurus_shim_image_loaded() {
+    return image_loaded.c_str();
 }
 
 SHIM_EXPORT unsigned long long ailurus_shim_launches() {

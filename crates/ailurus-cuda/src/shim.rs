@@ -18,6 +18,7 @@ pub struct Shim {
     set_schedule: unsafe extern "C" fn(c_ulonglong),
     fail: unsafe extern "C" fn(*const c_char, c_int),
     set_context: unsafe extern "C" fn(c_ulonglong),
+    set_compute_capability: unsafe extern "C" fn(c_int),
     launches: unsafe extern "C" fn() -> c_ulonglong,
     modules_loaded: unsafe extern "C" fn() -> c_ulonglong,
 }
@@ -44,6 +45,7 @@ impl Shim {
                 set_schedule: *library.get(b"ailurus_shim_set_schedule")?,
                 fail: *library.get(b"ailurus_shim_fail")?,
                 set_context: *library.get(b"ailurus_shim_set_context")?,
+                set_compute_capability: *library.get(b"ailurus_shim_set_compute_capability")?,
                 launches: *library.get(b"ailurus_shim_launches")?,
                 modules_loaded: *library.get(b"ailurus_shim_modules_loaded")?,
             })
@@ -70,6 +72,12 @@ impl Shim {
     pub fn set_context(&self, id: u64) {
         // SAFETY: any number is allowed.
         unsafe { (self.set_context)(id) }
+    }
+
+    /// The compute capability of the device, as major · 10 + minor; 7.5 unless set.
+    pub fn set_compute_capability(&self, arch: i32) {
+        // SAFETY: any number is allowed.
+        unsafe { (self.set_compute_capability)(arch) }
     }
 
     /// Kernels launched so far.

@@ -280,11 +280,13 @@ fn errors_of_the_driver_are_named() {
     let driver = driver();
     let call = Call::new();
     driver.set_context(2001);
+    // A device for which no build embeds machine code.
+    driver.set_compute_capability(61);
     driver.fail("cuModuleLoadDataEx", 209);
     let (status, detail) = refusal(call.run(|_| {}));
     assert_eq!(status, Status::NoKernels);
     assert!(
-        detail.contains("compute capability 7.5, driver for CUDA 12.0: CUDA_ERROR_NO_BINARY_FOR_GPU (209)"),
+        detail.contains("compute capability 6.1, driver for CUDA 12.0: CUDA_ERROR_NO_BINARY_FOR_GPU (209)"),
         "{detail}"
     );
     driver.fail("cuModuleGetFunction", 500);

@@ -40,7 +40,8 @@ fn rows_move_sixteen_bytes_at_a_time() {
     for operator in ["merge", "unfold_sum", "unfold_residual"] {
         for element in ["f32", "f16", "bf16"] {
             let body = kernel(&format!("{operator}_{element}"));
-            let wide = |what: &str| body.contains(&format!("{what}.v4.u32")) || body.contains(&format!("{what}.v4.f32"));
+            let wide =
+                |what: &str| body.contains(&format!("{what}.v4.u32")) || body.contains(&format!("{what}.v4.f32"));
             assert!(wide("ld.global") && wide("st.global"), "{operator}_{element}");
             assert!(!body.contains("ld.global.u16") && !body.contains("st.global.u16"), "{operator}_{element}");
         }
