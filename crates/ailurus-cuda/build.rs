@@ -1,7 +1,9 @@
 //! Compiles the launcher, with the compiled kernels as data, and for tests the driver without a device. Needs a C++
 //! compiler and nothing of CUDA.
 
-use std::fmt::Write as _;
+#[path = "src/images.rs"]
+mod images;
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -13,7 +15,7 @@ const CUBINS: &str = "AILURUS_CUDA_CUBINS";
 const LAUNCHER: [&str; 6] = ["check", "density_peaks", "driver", "merge_unfold", "module", "status"];
 
 fn main() -> Result<()> {
-    for input in ["kernels", "launcher", "shim", "build.rs"] {
+    for input in ["kernels", "launcher", "shim", "build.rs", "src/images.rs"] {
         println!("cargo:rerun-if-changed={input}");
     }
     println!("cargo:rerun-if-env-changed={CUBINS}");
@@ -46,43 +48,27 @@ fn launcher(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The definitions that `launcher/images.h` declares.
+/// The PTX, and the machine code that the environment names.
 fn images_source() -> Result<String> {
-    let mut images = vec![(0, fs::read("kernels/ailurus.ptx")?)];
-    images[0].1.push(0);
+    let mut found = vec![(0, fs::read("kernels/ailurus.ptx")?)];
     if let Some(folder) = env::var_os(CUBINS).filter(|v| !v.is_empty()) {
         println!("cargo:rerun-if-changed={}", Path::new(&folder).display());
-        let mut found = Vec::new();
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             let arch = name.strip_prefix("ailurus_sm_").and_then(|n| n.strip_suffix(".cubin"));
-            if let Some(arch) = arch.and_then(|a| a.parse::<u32>().ok()) {
+            if let Some(arch) = arch.and_then(|a| a.parse().ok()) {
                 found.push((arch, fs::read(&path)?));
             }
         }
-        if found.is_empty() {
+        if found.len() == 1 {
             return Err(
                 format!("{CUBINS} names a folder without ailurus_sm_*.cubin; `cargo xtask cuda` fills it").into()
             );
         }
         found.sort();
-        images.append(&mut found);
     }
-    let mut source = String::from("#include \"images.h\"\n");
-    for (i, (_, data)) in images.iter().enumerate() {
-        write!(source, "alignas(16) static const unsigned char IMAGE_{i}[] = {{")?;
-        for (at, byte) in data.iter().enumerate() {
-            write!(source, "{}{byte},", if at % 64 == 0 { "\n" } else { "" })?;
-        }
-        source.push_str("\n};\n");
-    }
-    source.push_str("const ailurus_cuda_image ailurus_cuda_images[] = {\n");
-    for (i, (arch, data)) in images.iter().enumerate() {
-        writeln!(source, "    {{{arch}, IMAGE_{i}, {}}},", data.len())?;
-    }
-    writeln!(source, "}};\nconst size_t ailurus_cuda_image_count = {};", images.len())?;
-    Ok(source)
+    Ok(images::definitions(found.iter().map(|(arch, data)| (*arch, data.as_slice()))))
 }
 
 /// The driver without a device, a shared library that the launcher can load in place of libcuda.

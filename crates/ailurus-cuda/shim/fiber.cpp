@@ -7,7 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if !defined(__x86_64__)
+// A switch of our own where the assembler is known; AILURUS_SHIM_UCONTEXT asks for the system's, to test that.
+#if defined(__x86_64__) && defined(__ELF__) && !defined(AILURUS_SHIM_UCONTEXT)
+#define SHIM_SWITCH 1
+#else
+#define SHIM_SWITCH 0
 #include <ucontext.h>
 #endif
 
@@ -15,7 +19,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#if defined(__x86_64__)
+#if SHIM_SWITCH
 // Saves what the calling convention preserves on the present stack and goes on with another. A dozen instructions:
 // swapcontext makes two system calls, and a kernel test switches millions of times.
 extern "C" void ailurus_shim_switch(void** save, void* load);
@@ -95,7 +99,7 @@ struct Fiber::State {
     void (*entry)(void*) = nullptr;
     void* argument = nullptr;
     char* stack = nullptr;
-#if defined(__x86_64__)
+#if SHIM_SWITCH
     void* own = nullptr;
     void* caller = nullptr;
 #else
@@ -114,7 +118,7 @@ struct Fiber::State {
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(&caller_fake, stack, Stacks::size());
 #endif
-#if defined(__x86_64__)
+#if SHIM_SWITCH
         ailurus_shim_switch(&caller, own);
 #else
         swapcontext(&caller, &own);
@@ -130,7 +134,7 @@ struct Fiber::State {
 #else
         (void)for_good;
 #endif
-#if defined(__x86_64__)
+#if SHIM_SWITCH
         ailurus_shim_switch(&own, caller);
 #else
         swapcontext(&own, &caller);
@@ -177,7 +181,7 @@ void Fiber::prepare(char* stack, void (*entry)(void*), void* argument) {
 #if defined(__SANITIZE_ADDRESS__)
     state.own_fake = nullptr;
 #endif
-#if defined(__x86_64__)
+#if SHIM_SWITCH
     // As if `begin` had been called (the stack is 8 short of a multiple of 16) and had then switched away.
     std::uintptr_t top = reinterpret_cast<std::uintptr_t>(stack + Stacks::size()) & ~std::uintptr_t(15);
     void** slot = reinterpret_cast<void**>(top);

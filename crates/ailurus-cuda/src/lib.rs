@@ -9,6 +9,7 @@
 
 mod error;
 pub mod fingerprint;
+pub mod images;
 pub mod launcher;
 #[cfg(feature = "shim")]
 pub mod shim;

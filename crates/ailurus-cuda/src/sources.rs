@@ -26,8 +26,8 @@ pub const KERNELS: &[(&str, &str)] = texts![
     "kernels/windows.cuh",
 ];
 
-/// The launcher: path within this crate, and text. Besides, it needs `kernels/arguments.h` and a definition of what
-/// `launcher/images.h` declares.
+/// The launcher: path within this crate, and text. Besides, it needs `kernels/arguments.h` and what
+/// [`crate::images::definitions`] makes.
 pub const LAUNCHER: &[(&str, &str)] = texts![
     "launcher/ailurus_cuda.h",
     "launcher/check.cpp",

@@ -2,7 +2,8 @@
 
 mod common;
 
-use ailurus_ops::{DensityPeaks, Keep, reference};
+use ailurus_ops::parallel::Serial;
+use ailurus_ops::{DensityPeaks, Keep, Windows, kernel, reference};
 use common::{How, Random, Value, density_peaks, narrow, to_reference};
 use half::{bf16, f16};
 use proptest::prelude::*;
@@ -141,12 +142,28 @@ fn sequences_longer_than_a_block_equal_the_reference() {
 }
 
 #[test]
+fn the_largest_grid_that_is_promised_equals_the_kernel_for_processors() {
+    // The reference would sort all pairs; the kernel for processors equals it in every bit.
+    let case = Case::new((128, 128), Keep::Ratio { num: 1, den: 2 }, 1, 2);
+    let windows = Windows::new(case.grid, case.params.window).expect("windows");
+    let expected = kernel::density_peaks(&case.params, &case.metric, 1, 2, &windows, &Serial).expect("kernel");
+    let got = density_peaks(&case.params, case.grid, &case.metric, 1, 2, How::scheduled(2)).expect("kernels");
+    assert!(got == expected);
+}
+
+#[test]
 fn many_channels_equal_the_reference() {
-    for channels in [63, 64, 65, 128, 200, 384] {
+    for channels in [63, 64, 65, 128, 200, 384, 1024] {
         let case = Case::new((8, 9), Keep::Tokens(30), 1, channels).with(|p| p.window = 40);
         case.check(How::scheduled(channels as u64));
         case.check(How { schedule: 5, misaligned: 1 });
     }
+}
+
+#[test]
+fn the_widest_metric_that_is_promised_equals_the_reference() {
+    Case::new((4, 5), Keep::Tokens(7), 1, 4096).check(How::scheduled(3));
+    Case::new((4, 5), Keep::Tokens(7), 1, 4093).check(How::scheduled(4));
 }
 
 #[test]

@@ -130,7 +130,7 @@ proptest! {
 #[test]
 fn rows_of_every_width_equal_the_reference() {
     // Around the widths of packs and of warps of packs, aligned and not.
-    for channels in [1, 2, 3, 4, 7, 8, 12, 16, 31, 32, 33, 64, 128, 136, 255, 256, 257, 520, 1024, 1028] {
+    for channels in [1, 2, 3, 4, 7, 8, 12, 16, 31, 32, 33, 64, 128, 136, 255, 256, 257, 520, 1024, 1028, 4093, 4096] {
         let case = Case { batch: 2, tokens: 37, rows: 11, channels, choices: 3, shape: 0, odd: 0, seed: 5 };
         case.check_all(How::scheduled(2));
         case.check_all(How { schedule: 3, misaligned: 1 });

@@ -67,6 +67,19 @@ fn collectives_compute_what_they_do_on_a_device() {
 }
 
 #[test]
+fn the_switch_of_the_system_does_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("faults");
+    let sources = ["shim/faults.cpp", "shim/block.cpp", "shim/fiber.cpp"];
+    compile::compile(&program, &sources, &["-DAILURUS_SHIM_UCONTEXT"]).unwrap();
+    for schedule in 0..4 {
+        let output = compile::run(&program, &["collectives", &schedule.to_string()]);
+        let (said, computed) = run("collectives", schedule);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{said}\n{computed}"));
+    }
+}
+
+#[test]
 fn missing_barriers_show_in_the_results() {
     for kernel in ["missing_barrier", "missing_warp_barrier"] {
         assert!(results(kernel).len() > 2, "{kernel}");
