@@ -65,12 +65,12 @@ struct ailurus_unfold_arguments {
     int lanes_shift;     // 1 << lanes_shift neighbouring threads share a token
 };
 
-// Patches a block of the distance kernel handles, patches a warp handles, ranks it handles at a time.
+// Patches that a block of the distance kernel handles, patches a warp handles, ranks it handles at a time.
 #define AILURUS_TILE 32
 #define AILURUS_WARP_PATCHES 8
 #define AILURUS_RANK_BATCH 8
 // Most batches of ranks that are worked on side by side in a block.
-#define AILURUS_RANK_GROUPS 4
+#define AILURUS_RANK_GROUPS 3
 // Most rows a block of the merge kernel makes, and members of a row it can list.
 #define AILURUS_MERGE_ROWS 32
 #define AILURUS_MERGE_SLOTS 64
@@ -79,12 +79,12 @@ struct ailurus_unfold_arguments {
 #define AILURUS_CUDA_KERNELS(X)                                                                                        \
     X(offsets, ailurus_density_peaks_arguments, 128)                                                                   \
     X(windows, ailurus_density_peaks_arguments, 256)                                                                   \
-    X(distances_f32, ailurus_density_peaks_arguments, 512)                                                             \
-    X(distances_f32_any, ailurus_density_peaks_arguments, 512)                                                         \
-    X(distances_f16, ailurus_density_peaks_arguments, 512)                                                             \
-    X(distances_f16_any, ailurus_density_peaks_arguments, 512)                                                         \
-    X(distances_bf16, ailurus_density_peaks_arguments, 512)                                                            \
-    X(distances_bf16_any, ailurus_density_peaks_arguments, 512)                                                        \
+    X(distances_f32, ailurus_density_peaks_arguments, 384)                                                             \
+    X(distances_f32_any, ailurus_density_peaks_arguments, 384)                                                         \
+    X(distances_f16, ailurus_density_peaks_arguments, 384)                                                             \
+    X(distances_f16_any, ailurus_density_peaks_arguments, 384)                                                         \
+    X(distances_bf16, ailurus_density_peaks_arguments, 384)                                                            \
+    X(distances_bf16_any, ailurus_density_peaks_arguments, 384)                                                        \
     X(scores, ailurus_density_peaks_arguments, 256)                                                                    \
     X(select, ailurus_density_peaks_arguments, 1024)                                                                   \
     X(assign, ailurus_density_peaks_arguments, 256)                                                                    \

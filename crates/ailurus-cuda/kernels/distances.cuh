@@ -85,7 +85,7 @@ AILURUS_DEVICE float mean_of_smallest(const float* window, int ranks, int neighb
 }
 
 // A block handles a tile of 32 patches: 4 warps of 8 patches each, times the batches of ranks that run side by side
-// (blockDim.x / 128). Four lanes share a patch; each holds 4 of the 16 partial sums of 8 ranks.
+// (blockDim.x / 128, three for a window of 24). Four lanes share a patch; each holds 4 of the 16 partial sums of 8 ranks.
 //
 // Floor per image, e bytes an element: reads N d e, writes 4 N V; N (V - 1) d subtractions, products and additions,
 // which must not be fused. At N = 1600, d = 64, V = 24, f16: 0.2 MB + 0.15 MB, 7 MFLOP: launch latency. At N = 16384,
@@ -131,12 +131,13 @@ AILURUS_DEVICE void distances(const ailurus_density_peaks_arguments& a) {
     const int step = groups * AILURUS_RANK_BATCH;
     for (int base = 1; base < a.ranks; base += step) {
         const int first = base + group * AILURUS_RANK_BATCH;
-        const Bits* row[AILURUS_RANK_BATCH];
+        unsigned row[AILURUS_RANK_BATCH];
         float sums[AILURUS_RANK_BATCH][OWN_PARTS];
 #pragma unroll
         for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
-            // Ranks beyond the last repeat it and are not written.
-            row[r] = metric + static_cast<size_t>(window[least(first + r, a.ranks - 1)]) * a.channels;
+            // Ranks beyond the last repeat it and are not written. The launcher sees to it that an image's elements
+            // are counted in 32 bits: pointers would take twice the registers, and so half of the blocks.
+            row[r] = window[least(first + r, a.ranks - 1)] * static_cast<unsigned>(a.channels);
 #pragma unroll
             for (int p = 0; p < OWN_PARTS; ++p) {
                 sums[r][p] = 0.0f;
@@ -150,7 +151,7 @@ AILURUS_DEVICE void distances(const ailurus_density_peaks_arguments& a) {
                     const Quad own = load_quad<E, ALIGNED>(own_row, at, a.channels);
 #pragma unroll
                     for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
-                        const Quad other = load_quad<E, ALIGNED>(row[r], at, a.channels);
+                        const Quad other = load_quad<E, ALIGNED>(metric + row[r], at, a.channels);
 #pragma unroll
                         for (int p = 0; p < OWN_PARTS; ++p) {
                             const float difference = __fsub_rn(own.v[p], other.v[p]);

@@ -16,9 +16,9 @@
 
 #endif
 
-// Declares a kernel of the list in arguments.h.
-#define AILURUS_KERNEL(name, arguments, threads)                                                                       \
-    extern "C" __global__ void __launch_bounds__(threads) ailurus_##name(const arguments a)
+// Declares a kernel of the list in arguments.h. `blocks` blocks of it are to fit on a multiprocessor at least.
+#define AILURUS_KERNEL(name, arguments, threads, blocks)                                                               \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) ailurus_##name(const arguments a)
 
 namespace ailurus {
 

@@ -31,6 +31,13 @@ AILURUS_DEVICE unsigned warp_largest(unsigned value) {
     return value;
 }
 
+AILURUS_DEVICE int warp_sum(int value) {
+    for (int step = WARP / 2; step > 0; step /= 2) {
+        value += __shfl_xor_sync(ALL_LANES, value, step);
+    }
+    return value;
+}
+
 // Sum of the values of this lane and the lanes below it.
 template <class T>
 AILURUS_DEVICE T warp_inclusive_sum(T value) {

@@ -30,11 +30,11 @@ AILURUS_DEVICE int reach(const ailurus_density_peaks_arguments& a, int dy) {
     return least(a.width, a.window / (absolute(dy) + 1)) - 1;
 }
 
-// How many listed places come before (dy, dx) in the order (dy^2 + dx^2, dy, dx): counted row by row.
+// How many listed places come before (dy, dx) in the order (dy^2 + dx^2, dy, dx): counted row by row, a row per lane.
 AILURUS_DEVICE int places_before(const ailurus_density_peaks_arguments& a, int rows, int dy, int dx) {
     const Wide square = static_cast<Wide>(dy) * dy + static_cast<Wide>(dx) * dx;
     int count = 0;
-    for (int y = -rows; y <= rows; ++y) {
+    for (int y = lane_of_thread() - rows; y <= rows; y += WARP) {
         const Wide y_square = static_cast<Wide>(y) * y;
         if (y == dy) {
             const int x = absolute(dx);
@@ -46,13 +46,13 @@ AILURUS_DEVICE int places_before(const ailurus_density_peaks_arguments& a, int r
             count += 2 * (root < static_cast<Wide>(limit) ? static_cast<int>(root) : limit) + 1;
         }
     }
-    return count;
+    return warp_sum(count);
 }
 
 // Lists the places in order, the weight of every rank, and prepares the maxima of the images.
 //
-// Floor: nothing to read, 8 bytes per place (290 places for a window of 24), 4 per rank; about 2 min(H, window) roots
-// per place. Bound by latency.
+// A warp per place of the box that contains them. Floor: nothing to read, 8 bytes per place (290 places for a window of
+// 24), 4 per rank; about 2 min(H, window) roots per place. Bound by latency.
 AILURUS_DEVICE void offsets(const ailurus_density_peaks_arguments& a) {
     const int rows = least(a.height, a.window) - 1;
     const int columns = least(a.width, a.window) - 1;
@@ -60,13 +60,15 @@ AILURUS_DEVICE void offsets(const ailurus_density_peaks_arguments& a) {
     const int box = (2 * rows + 1) * wide;
     const int threads = static_cast<int>(gridDim.x * blockDim.x);
     const int first = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    for (int at = first; at < box; at += threads) {
+    for (int at = first / WARP; at < box; at += threads / WARP) {
         const int dy = at / wide - rows;
         const int dx = at % wide - columns;
         if (absolute(dx) <= reach(a, dy)) {
             const int place = places_before(a, rows, dy, dx);
-            a.offsets[2 * place] = dy;
-            a.offsets[2 * place + 1] = dx;
+            if (lane_of_thread() == 0) {
+                a.offsets[2 * place] = dy;
+                a.offsets[2 * place + 1] = dx;
+            }
         }
     }
     // Every operation is rounded as in the definition, in double precision, and the result once more.

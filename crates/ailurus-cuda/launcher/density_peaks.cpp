@@ -14,6 +14,10 @@ namespace {
 constexpr int64_t MOST_PATCHES = int64_t(1) << 20;
 // Entries of the table of windows; beyond it the parameters are a mistake, not a model.
 constexpr int64_t MOST_ENTRIES = int64_t(1) << 28;
+// Threads that list the places of windows: more than a device runs at a time, far below what counts in 32 bits.
+constexpr unsigned long long MOST_OFFSET_THREADS = 1ull << 20;
+// Elements of an image's patches: kernels count them in 32 bits.
+constexpr int64_t MOST_ELEMENTS = int64_t(1) << 32;
 // Parts of the workspace start at multiples of this.
 constexpr size_t PART_ALIGNMENT = 256;
 
@@ -99,6 +103,10 @@ ailurus_cuda_status resolve(const Params* params, int64_t batch, int64_t channel
         return fail(AILURUS_CUDA_TOO_LARGE, "%lld patches with a window of %lld", static_cast<long long>(patches),
                     static_cast<long long>(ranks));
     }
+    if (patches * channels > MOST_ELEMENTS) {
+        return fail(AILURUS_CUDA_TOO_LARGE, "%lld patches of %lld channels", static_cast<long long>(patches),
+                    static_cast<long long>(channels));
+    }
     *a = Arguments();
     a->batch = static_cast<int>(batch);
     a->prefix = p.prefix;
@@ -181,7 +189,8 @@ ailurus_cuda_status launch_all(Arguments a, ailurus_cuda_type type, void* stream
         return status;
     }
     const unsigned long long box = (2ull * std::min(a.height, a.window) - 1) * (2ull * std::min(a.width, a.window) - 1);
-    const unsigned long long enough = std::max<unsigned long long>(box, a.ranks);
+    // A warp per place, a thread per rank and per image; should it be fewer, they take turns.
+    const unsigned long long enough = std::min(std::max<unsigned long long>(32 * box, a.ranks), MOST_OFFSET_THREADS);
     const unsigned groups = std::min<unsigned>(
         AILURUS_RANK_GROUPS, std::max(1u, static_cast<unsigned>(divide_up(a.ranks - 1, AILURUS_RANK_BATCH))));
     const unsigned warps_of_tile = AILURUS_TILE / AILURUS_WARP_PATCHES;

@@ -14,7 +14,7 @@
 #include "half.h"
 
 #define __global__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(threads, blocks)
 #define AILURUS_DEVICE inline
 
 // Memory for the variable, the same for all threads of the block, filled with garbage for every block.

@@ -100,6 +100,10 @@ fn parameters_outside_their_range_are_refused_by_name() {
         assert!(last_error().contains(expected), "{expected}: {}", last_error());
     }
     assert_eq!(workspace(&GOOD, 1, 8, 0).0, 0);
+    let large = sys::DensityPeaksParams { grid_h: 1024, grid_w: 1024, ..GOOD };
+    assert_eq!(workspace(&large, 1, 4096, 0).0, 0);
+    assert_eq!(Status::from_raw(workspace(&large, 1, 4097, 0).0), Some(Status::TooLarge));
+    assert_eq!(last_error(), "1048576 patches of 4097 channels");
 }
 
 #[test]
