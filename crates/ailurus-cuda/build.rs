@@ -38,6 +38,8 @@ fn launcher(out: &Path) -> Result<()> {
     let images = out.join("images.cpp");
     fs::write(&images, images_source()?)?;
     let mut build = compiler();
+    // Two libraries in one program may both hold the launcher; each is to call its own.
+    build.flag_if_supported("-fvisibility=hidden");
     build.include("launcher").file(images);
     build.files(LAUNCHER.map(|name| format!("launcher/{name}.cpp")));
     build.try_compile("ailurus_cuda_launcher")?;
