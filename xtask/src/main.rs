@@ -27,6 +27,8 @@ enum Command {
     Models(commands::models::Args),
     /// Write a random Vision Transformer of any size
     GenerateVit(commands::generate_vit::Args),
+    /// Compile the CUDA kernels with NVIDIA's compilers: PTX, machine code, what every kernel needs
+    Cuda(commands::cuda::Args),
     /// Measure rewriting of large files against `cp` and Python onnx
     BenchIo(commands::bench_io::Args),
     /// Measure rewritten models end to end against what their operation counts promise
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Wheels(args) => commands::wheels::run(&args),
         Command::Models(args) => commands::models::run(&args),
         Command::GenerateVit(args) => commands::generate_vit::run(&args),
+        Command::Cuda(args) => commands::cuda::run(&args),
         Command::BenchIo(args) => commands::bench_io::run(&args),
         Command::BenchModels(args) => commands::bench_models::run(&args),
         Command::BenchOperators(args) => commands::bench_operators::run(&args),
