@@ -6,6 +6,7 @@
 mod commands;
 mod generate;
 mod memory;
+mod packages;
 mod python;
 mod tools;
 mod workspace;
@@ -29,6 +30,8 @@ enum Command {
     GenerateVit(commands::generate_vit::Args),
     /// Compile the CUDA kernels with NVIDIA's compilers: PTX, machine code, what every kernel needs
     Cuda(commands::cuda::Args),
+    /// Fetch what tests of the TensorRT plugins need, or parse and build many models with them
+    Tensorrt(commands::tensorrt::Args),
     /// Measure rewriting of large files against `cp` and Python onnx
     BenchIo(commands::bench_io::Args),
     /// Measure rewritten models end to end against what their operation counts promise
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Command::Models(args) => commands::models::run(&args),
         Command::GenerateVit(args) => commands::generate_vit::run(&args),
         Command::Cuda(args) => commands::cuda::run(&args),
+        Command::Tensorrt(args) => commands::tensorrt::run(&args),
         Command::BenchIo(args) => commands::bench_io::run(&args),
         Command::BenchModels(args) => commands::bench_models::run(&args),
         Command::BenchOperators(args) => commands::bench_operators::run(&args),

@@ -44,8 +44,14 @@ impl Tools {
 
 /// The library for ONNX Runtime, built.
 pub(crate) fn kernel_library() -> Result<PathBuf> {
-    build(&["--package", "ailurus-ort"])?;
-    let name = format!("{}ailurus_ort{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    library("ailurus-ort")
+}
+
+/// The library of a package, built.
+pub(crate) fn library(package: &str) -> Result<PathBuf> {
+    build(&["--package", package])?;
+    let stem = package.replace('-', "_");
+    let name = format!("{}{stem}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let path = target()?.join(name);
     ensure!(path.is_file(), "cargo did not write {}", path.display());
     Ok(path)

@@ -8,5 +8,6 @@ pub(crate) mod demo;
 pub(crate) mod generate_vit;
 pub(crate) mod memcheck;
 pub(crate) mod models;
+pub(crate) mod tensorrt;
 pub(crate) mod test;
 pub(crate) mod wheels;

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::tensorrt;
 use crate::{python, workspace};
 
 /// Options of `test`.
@@ -24,20 +25,36 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.args(["--workspace", "--no-fail-fast"]);
     }
     command.args(&args.cargo);
+    let mut met = Vec::new();
+    match tensorrt::fetch() {
+        Ok(fetched) => {
+            command.env("AILURUS_TENSORRT", &fetched.folder);
+            if std::env::var_os("TENSORRT_INCLUDE").is_none() {
+                command.env("TENSORRT_INCLUDE", &fetched.include);
+            }
+            met.push("tensorrt");
+        }
+        Err(error) if strict() => {
+            return Err(error.context("NVIDIA's packages are needed (AILURUS_REQUIRE_RUNTIMES)"));
+        }
+        Err(error) => eprintln!("warning: tests that need TensorRT will be skipped: {error:#}"),
+    }
     match python::ensure_ready(false) {
         Ok(interpreter) => {
             if std::env::var_os("ORT_DYLIB_PATH").is_none() {
                 command.env("ORT_DYLIB_PATH", python::onnxruntime_library(&interpreter)?);
             }
             command.env("AILURUS_PYTHON", interpreter);
-            // What is there has to be used: a test that still skips for want of it is a fault.
-            command.env("AILURUS_NO_SKIP", needs()).env("AILURUS_REQUIRE_RUNTIMES", "1");
+            met.extend(["onnxruntime", "python"]);
+            command.env("AILURUS_REQUIRE_RUNTIMES", "1");
         }
         Err(error) if strict() => {
             return Err(error.context("the pinned packages are needed (AILURUS_REQUIRE_RUNTIMES)"));
         }
         Err(error) => eprintln!("warning: tests that need ONNX Runtime or Python will be skipped: {error:#}"),
     }
+    // What is there has to be used: a test that still skips for want of it is a fault.
+    command.env("AILURUS_NO_SKIP", needs(&met));
     if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         command.env("CARGO_TERM_COLOR", "always");
     }
@@ -60,11 +77,9 @@ fn strict() -> bool {
 }
 
 /// The needs that are met now, and those the caller named.
-fn needs() -> String {
-    match std::env::var("AILURUS_NO_SKIP") {
-        Ok(more) if !more.is_empty() => format!("onnxruntime,python,{more}"),
-        _ => "onnxruntime,python".into(),
-    }
+fn needs(met: &[&str]) -> String {
+    let named = std::env::var("AILURUS_NO_SKIP").unwrap_or_default();
+    met.iter().copied().chain(named.split(',').filter(|n| !n.is_empty())).collect::<Vec<_>>().join(",")
 }
 
 /// Runs a command; passes its errors on and picks out what tests say they skipped.

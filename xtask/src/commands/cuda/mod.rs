@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{python, workspace};
+use crate::{packages, python, workspace};
 
 #[path = "../../../../crates/ailurus-cuda/src/fingerprint.rs"]
 mod fingerprint;
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Compiles to PTX with an NVRTC library.
 fn nvrtc(library: &Path, kernels: &Path, arch: u32, to: &Path) -> Result<()> {
-    let mut command = Command::new(tools::host_python());
+    let mut command = Command::new(packages::host_python());
     command.arg(workspace::script("nvrtc.py")).arg(library).arg(kernels).arg(format!("compute_{arch}")).arg(to);
     python::run(&mut command)
 }

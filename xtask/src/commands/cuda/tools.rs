@@ -1,13 +1,10 @@
-//! NVIDIA's compilers, from their Python packages, in the cache folder. They are NVIDIA's property: nothing of them is
-//! committed or handed on.
+//! NVIDIA's compilers, from their Python packages.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{python, workspace};
+use crate::{packages, workspace};
 
 /// Where the compilers are.
 pub(super) struct Tools {
@@ -53,26 +50,11 @@ pub(super) fn fetch() -> Result<Tools> {
     })
 }
 
-/// The interpreter whose pip fetches packages.
-pub(super) fn host_python() -> OsString {
-    std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into())
-}
-
 fn folder((name, _, _): &Set) -> PathBuf {
     workspace::cache().join("cuda").join(name)
 }
 
 fn fetch_set(set: &Set) -> Result<PathBuf> {
-    let (_, packages, file) = set;
-    let folder = folder(set);
-    let wanted = folder.join(file);
-    if !wanted.exists() {
-        eprintln!("fetching {}", packages.join(", "));
-        let mut pip = Command::new(host_python());
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"]);
-        pip.args(["--only-binary", ":all:", "--target"]).arg(&folder).args(*packages);
-        python::run(&mut pip).context("pip could not fetch NVIDIA's compilers")?;
-    }
-    anyhow::ensure!(wanted.exists(), "{} is not in the packages {packages:?}", wanted.display());
-    Ok(wanted)
+    let (_, names, file) = set;
+    packages::fetch(&folder(set), names, file)
 }

@@ -1,0 +1,125 @@
+//! Every model before and after rewriting.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, ensure};
+
+use super::fetch::Fetched;
+use super::model::{Report, examine};
+use super::{Args, report};
+use crate::tools::{self, Tools};
+use crate::{python, workspace};
+
+/// Engines are built on one core each.
+const WORKERS: usize = 2;
+
+/// A model and what became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub name: String,
+    pub before: Report,
+    pub after: After,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum After {
+    /// The code of the refusal.
+    Refused(String),
+    Rewritten(Report),
+}
+
+impl Row {
+    /// What must not be: the original builds, and the rewritten model does not, or not with the plugins.
+    pub fn fault(&self) -> Option<String> {
+        match &self.after {
+            After::Rewritten(after) if self.before.builds() && !after.builds() => {
+                Some(format!("{} builds, and does not when rewritten: {}", self.name, after.objection()))
+            }
+            After::Rewritten(after) if after.parsed && !after.uses_plugins() => Some(format!(
+                "{}: the operators {:?} became the plugins {:?}",
+                self.name, after.operators, after.plugins
+            )),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, fetched: &Fetched) -> Result<()> {
+    let python = python::ensure_ready(false)?;
+    let tools = Tools::find(args.tools.as_deref())?;
+    let plugins = args.plugins.clone().map_or_else(|| tools::library("ailurus-trt"), Ok)?;
+    let models = models(&args.models)?;
+    let work = workspace::cache().join("tensorrt/work");
+    std::fs::create_dir_all(&work)?;
+
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let work_off = || -> Result<()> {
+            while let Some(model) = models.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let row = examine_both(&python, fetched, &tools, &plugins, model, &work)
+                    .with_context(|| format!("{}", model.display()))?;
+                eprintln!("{}: {}", row.name, report::summary(&row));
+                rows.lock().map_err(|_| anyhow::anyhow!("a worker panicked"))?.push(row);
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work_off)).collect();
+        workers.into_iter().try_for_each(|w| w.join().map_err(|_| anyhow::anyhow!("a worker panicked"))?)
+    })?;
+    let mut rows = rows.into_inner()?;
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    report::write(&rows, &workspace::root().join("docs/tensorrt.md"))?;
+    let faults: Vec<String> = rows.iter().filter_map(Row::fault).collect();
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
+/// All models of the folders; of two with one name, the first.
+fn models(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut folders = folders.to_vec();
+    if folders.is_empty() {
+        folders.push(workspace::root().join("fixtures"));
+        folders.extend(std::env::var_os("AILURUS_ZOO").filter(|v| !v.is_empty()).map(PathBuf::from));
+    }
+    let mut found: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let is_new = !found.iter().any(|f| f.file_name() == path.file_name());
+            if path.extension().is_some_and(|e| e == "onnx") && is_new {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    ensure!(!found.is_empty(), "no models");
+    Ok(found)
+}
+
+fn examine_both(
+    python: &Path,
+    fetched: &Fetched,
+    tools: &Tools,
+    plugins: &Path,
+    model: &Path,
+    work: &Path,
+) -> Result<Row> {
+    let name = model.file_stem().context("a model has a name")?.to_string_lossy().into_owned();
+    let before = examine(python, &fetched.rtx, model, None)?;
+    let to = work.join(format!("{name}.onnx"));
+    let mut rewrite = tools.command("ailurus-rewrite");
+    rewrite.arg(model).arg(&to).args(["--layer", "1/2", "--force"]);
+    let output = rewrite.output().with_context(|| format!("starting {rewrite:?}"))?;
+    let after = if output.status.success() {
+        After::Rewritten(examine(python, &fetched.rtx, &to, Some(plugins))?)
+    } else {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let at = said.find("AIL").with_context(|| format!("a refusal without a code: {said}"))?;
+        After::Refused(said[at..].chars().take_while(char::is_ascii_alphanumeric).collect())
+    };
+    Ok(Row { name, before, after })
+}
