@@ -68,7 +68,8 @@ def obvious(xp, metric, x, z, p):
     tokens, inf = metric[prefix : prefix + n], float("inf")
     grid = xp.stack(xp.meshgrid(xp.arange(h), xp.arange(w), indexing="ij"), -1).reshape(n, 2)
     space = ((grid[:, None] - grid[None]) ** 2).sum(-1)
-    rank = xp.argsort(xp.argsort(space, 1, stable=True), 1)
+    order = np.argsort(space, 1, stable=True) if xp is np else xp.argsort(space, dim=1, stable=True)
+    rank = xp.argsort(order, 1)
     square = (tokens**2).sum(1)
     distance = square[:, None] + square[None] - 2 * tokens @ tokens.T
     scale = ((1 - alpha) * rank / lam + alpha) ** 2 / tokens.shape[1]
