@@ -1,6 +1,8 @@
 //! Sessions with the library.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod python;
+
 use ailurus_runtime::{Model, OnnxRuntime, Optimization, Result, Runtime, Session, SessionOptions, testing};
 
 /// Options with the library.
