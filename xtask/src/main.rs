@@ -7,6 +7,7 @@ mod commands;
 mod generate;
 mod memory;
 mod python;
+mod releases;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -20,7 +21,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch the pinned Python packages (ONNX Runtime, onnx, numpy, pillow) into the cache folder
+    /// Fetch the pinned Python packages (ONNX Runtime, onnx, numpy, pillow) and older releases of ONNX Runtime into the cache
+    /// folder
     Wheels(commands::wheels::Args),
     /// Fetch the pretrained models of the demo and write them as ONNX files
     Models(commands::models::Args),
