@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a chore runner is for")]
 
 mod commands;
+mod dist;
 mod generate;
 mod memory;
 mod python;
@@ -34,6 +35,8 @@ enum Command {
     BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
     Demo(commands::demo::Args),
+    /// Pack the library for ONNX Runtime: header, licences, checksums
+    Dist(commands::dist::Args),
     /// Run every test with everything it can need, and list what was skipped
     Test(commands::test::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Command::BenchIo(args) => commands::bench_io::run(&args),
         Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Dist(args) => commands::dist::run(&args),
         Command::Test(args) => commands::test::run(&args),
     }
 }

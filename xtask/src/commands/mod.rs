@@ -2,6 +2,7 @@
 
 pub(crate) mod bench_io;
 pub(crate) mod demo;
+pub(crate) mod dist;
 pub(crate) mod generate_vit;
 pub(crate) mod models;
 pub(crate) mod test;

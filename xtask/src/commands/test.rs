@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     command.args(&args.cargo);
     // What a test may do without, even where everything that can be fetched is required.
-    let mut optional = vec!["gcc", "g++"];
+    let mut optional = vec!["gcc", "g++", "readelf"];
     let fetched = python::ensure_ready(false).and_then(|i| Ok((releases::ensure_ready(&i, false)?, i)));
     match fetched {
         Ok((releases, interpreter)) => {
