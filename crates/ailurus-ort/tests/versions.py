@@ -2,7 +2,8 @@
 
     versions.py LIBRARY
 
-The first line out is {"version": ...}. {"load": MODEL} answers {"session": N, "inputs": [...], "outputs": [...]};
+The first line out is {"version": ...}. {"load": MODEL, "register": whether with the library} answers
+{"session": N, "inputs": [...], "outputs": [...]};
 {"run": N, "inputs": NPZ, "outputs": NPZ} answers {}; whatever fails answers {"error": TEXT}.
 """
 import json
@@ -17,7 +18,8 @@ sessions = []
 def load(request):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.register_custom_ops_library(sys.argv[1])
+    if request["register"]:
+        options.register_custom_ops_library(sys.argv[1])
     session = onnxruntime.InferenceSession(request["load"], options, providers=["CPUExecutionProvider"])
     sessions.append(session)
     return {

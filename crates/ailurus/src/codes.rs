@@ -9,6 +9,7 @@
 //! | `AIL05xx` | running models |
 //! | `AIL06xx` | the embedded runtime |
 //! | `AIL07xx` | this crate |
+//! | `AIL09xx` | the library for ONNX Runtime, in whose messages they stand |
 
 use serde::Serialize;
 
@@ -353,6 +354,39 @@ const TABLE: &[(&str, &str, &str)] = &[
         "operators without bodies",
         "The model was written with `--emit custom`: its operators are bare nodes, which ONNX Runtime runs only with the \
          library of operators. Run it with `--plugin`, or write the model again with `--emit function`.",
+    ),
+    // The library for ONNX Runtime.
+    (
+        "AIL0901",
+        "ONNX Runtime too old for the library",
+        "The library of native operators needs ONNX Runtime 1.17 or newer and was given to an older one. Update ONNX Runtime, \
+         or leave the library out: the functions in the file run in older releases, too.",
+    ),
+    (
+        "AIL0902",
+        "fault in a native operator",
+        "A kernel of the library stopped with an internal error, which was caught: the run failed, and the session can go on. \
+         Please report it with the message and the file that `ailurus inspect MODEL --report FILE` writes. Without the \
+         library the model runs on the functions in the file.",
+    ),
+    (
+        "AIL0903",
+        "call refused by ONNX Runtime",
+        "The library of native operators asked ONNX Runtime for something that it did not give, such as memory for an output; \
+         its own words follow.",
+    ),
+    (
+        "AIL0904",
+        "input of another element type",
+        "An input of a native operator does not have the element type of the node: f32 or f16 for what is computed with, \
+         32-bit integers for an index, f32 for sizes and weights, 64-bit integers for a grid. A tool that changed the types \
+         of the model after it was rewritten may have left some out: convert the original instead, and rewrite the result.",
+    ),
+    (
+        "AIL0905",
+        "input missing",
+        "A node of a native operator lacks an input that it cannot do without. Only a tool that edited the model after it was \
+         rewritten can have removed it: rewrite the original again.",
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Sessions with the library.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod model;
 pub mod python;
 
 use ailurus_runtime::{Model, OnnxRuntime, Optimization, Result, Runtime, Session, SessionOptions, testing};

@@ -67,12 +67,12 @@ impl Server {
         self.folder.path().join(format!("{}.{ending}", self.files))
     }
 
-    /// Prepares a model with the library.
-    pub fn load(server: &Arc<Mutex<Self>>, model: &[u8]) -> Result<Box<dyn Session>, String> {
+    /// Prepares a model, with the library or without.
+    pub fn load(server: &Arc<Mutex<Self>>, model: &[u8], register: bool) -> Result<Box<dyn Session>, String> {
         let mut this = server.lock().unwrap();
         let path = this.file("onnx");
         std::fs::write(&path, model).unwrap();
-        let answer = this.ask(&json!({"load": path}))?;
+        let answer = this.ask(&json!({"load": path, "register": register}))?;
         let names = |of: &str| {
             let list = answer[of].as_array().unwrap();
             let name = |v: &Value| ValueInfo { name: v.as_str().unwrap().to_owned(), data_type: None, dims: None };
