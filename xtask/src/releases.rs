@@ -37,8 +37,8 @@ pub(crate) fn ensure_ready(interpreter: &Path, force: bool) -> Result<Ready> {
     let folder = workspace::cache().join("onnxruntime");
     let minor = python::output(Command::new(interpreter).args(["-c", "import sys; print(sys.version_info.minor)"]))?;
     let minor: u32 = minor.trim().parse().context("the number of a Python version")?;
-    let (fits, rest): (Vec<&Release>, Vec<&Release>) = RELEASES.iter().partition(|r| r.pythons.contains(&minor));
-    for release in fits {
+    let (fit, rest) = for_python(minor);
+    for release in fit {
         let target = folder.join(release.version);
         // The name of the interpreter's version is in the file names of what was installed.
         let stamp = format!("Python 3.{minor}\nonnxruntime=={}\n{}\n", release.version, release.with.join("\n"));
@@ -49,6 +49,11 @@ pub(crate) fn ensure_ready(interpreter: &Path, force: bool) -> Result<Ready> {
         }
     }
     Ok(Ready { folder, left_out: rest.iter().map(|r| r.version).collect() })
+}
+
+/// The releases that have wheels for Python 3.`minor`, and those that have none.
+fn for_python(minor: u32) -> (Vec<&'static Release>, Vec<&'static Release>) {
+    RELEASES.iter().partition(|r| r.pythons.contains(&minor))
 }
 
 fn install(interpreter: &Path, release: &Release, target: &Path) -> Result<()> {
@@ -65,6 +70,15 @@ fn install(interpreter: &Path, release: &Release, target: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_python_has_fewer_releases() {
+        let versions = |minor| for_python(minor).0.iter().map(|r| r.version).collect::<Vec<_>>();
+        assert_eq!(versions(11), ["1.16.3", "1.17.3", "1.22.1"]);
+        assert_eq!(versions(12), ["1.17.3", "1.22.1"]);
+        assert_eq!(versions(13), ["1.22.1"]);
+        assert_eq!(for_python(14).1.len(), 3);
+    }
 
     /// The tests of the library name what they want.
     #[test]

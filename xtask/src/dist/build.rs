@@ -108,18 +108,20 @@ fn rustc() -> OsString {
 /// One after the other: built together, the library would get the features that the programs want of its dependencies.
 pub(super) fn run(metadata: &Metadata, with_cli: bool) -> Result<Built> {
     let suffix = std::env::consts::DLL_SUFFIX;
-    let library = compile(metadata, &["--package", LIBRARY, "--lib"])?
+    let library = compile(metadata, &["--package", LIBRARY, "--lib"], "cdylib")?
         .into_iter()
         .find(|file| file.to_string_lossy().ends_with(suffix))
         .context("cargo built no library")?;
-    let mut programs = if with_cli { compile(metadata, &["--package", PROGRAMS, "--bins"])? } else { Vec::new() };
+    let mut programs =
+        if with_cli { compile(metadata, &["--package", PROGRAMS, "--bins"], "bin")? } else { Vec::new() };
+    // Beside programs there may be files for debuggers.
     programs.retain(|file| file.extension().is_none_or(|e| e == "exe"));
     programs.sort();
     Ok(Built { library, programs, rustc: Rustc::find()? })
 }
 
-/// Builds and returns the files that were made of the packages of this workspace.
-fn compile(metadata: &Metadata, what: &[&str]) -> Result<Vec<PathBuf>> {
+/// Builds, and returns the files that were made of this kind of target of the workspace.
+fn compile(metadata: &Metadata, what: &[&str], kind: &str) -> Result<Vec<PathBuf>> {
     let mut command = cargo();
     command
         .args(["build", "--release", "--locked", "--message-format", "json-render-diagnostics"])
@@ -134,7 +136,8 @@ fn compile(metadata: &Metadata, what: &[&str]) -> Result<Vec<PathBuf>> {
     for line in messages.lines() {
         let message: Value = serde_json::from_str(line).with_context(|| format!("cargo says {line}"))?;
         let ours = message["manifest_path"].as_str().is_some_and(|p| Path::new(p).starts_with(workspace::root()));
-        if message["reason"] == "compiler-artifact" && ours {
+        let wanted = message["target"]["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == kind));
+        if message["reason"] == "compiler-artifact" && ours && wanted {
             let made = message["filenames"].as_array().into_iter().flatten();
             files.extend(made.filter_map(|file| Some(PathBuf::from(file.as_str()?))));
         }
