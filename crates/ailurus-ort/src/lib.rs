@@ -42,3 +42,8 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
 pub extern "C" fn ailurus_ort_version() -> *const c_char {
     VERSION.as_ptr()
 }
+
+/// Compiles the Rust in the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/onnxruntime.md")]
+struct Manual;
