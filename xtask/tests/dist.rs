@@ -194,7 +194,7 @@ fn needs_little(package: &Package) {
         .map(|line| line.split_once('[').unwrap().1.trim_end_matches(']'))
         .collect();
     assert!(needed.contains(&"libc.so.6"), "{needed:?}");
-    let known = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2"];
+    let known = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6", "libpthread.so.0", "libdl.so.2"];
     assert!(needed.iter().all(|name| known.contains(name) || name.starts_with("ld-linux")), "{needed:?}");
 
     let glibc = |line: &str| {
