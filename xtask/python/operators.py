@@ -20,6 +20,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
+import vision
+
 DOMAIN = "ai.ailurus"
 FIRST, SECOND = "/blocks/blocks.0/Add_1_output_0", "/blocks/blocks.1/Add_1_output_0"
 
@@ -49,16 +51,6 @@ def block(path):
     """The second block."""
     model = onnx.shape_inference.infer_shapes(onnx.load(path), data_prop=True)
     return onnx.utils.Extractor(model).extract_model([FIRST], [SECOND])
-
-
-def session(model, threads, plugin=None):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if plugin:
-        options.register_custom_ops_library(plugin)
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def obvious(xp, metric, x, z, p):
@@ -121,7 +113,8 @@ class Problem:
     def way(self, name):
         """A function that does it once."""
         if name in ("kernels", "functions"):
-            s = session(self.model, self.threads, self.o.plugin if name == "kernels" else None)
+            plugin = self.o.plugin if name == "kernels" else None
+            s = vision.session(self.model.SerializeToString(), plugin, self.threads)
             return lambda: s.run([self.out, self.index, self.anchor], self.feed)
         if name == "numpy":
             return lambda: obvious(np, *self.arrays, self.params)
@@ -131,7 +124,7 @@ class Problem:
             torch.set_num_threads(self.threads)
             tensors = [torch.from_numpy(a) for a in self.arrays]
             return lambda: obvious(torch, *tensors, self.params)
-        s = session(block(self.o.original), self.threads)
+        s = vision.session(block(self.o.original).SerializeToString(), None, self.threads)
         return lambda: s.run(None, {s.get_inputs()[0].name: self.arrays[1][None]})
 
 

@@ -1,12 +1,12 @@
 //! Reads a node, applies the shape rule and enqueues the kernel.
 
 use ailurus_cuda::launcher::{self, DensityPeaksCall, DensityPeaksTensors, Element, ResidualStreams, Stream};
-use ailurus_ops::{DensityPeaks, ElementType, Merge, MergeDims, Schema, Unfold, UnfoldDims, UnfoldResidual};
+use ailurus_ops::{DensityPeaks, ElementType, Merge, MergeDims, Schema, Unfold, UnfoldResidual};
 
 use super::workspace::Workspaces;
 use crate::error::Result;
-use crate::operators::{Attributes, Kernel, pairs, rank, run_time_grid, shapes};
-use crate::ort::{Call, Input};
+use crate::operators::{Attributes, Kernel, pairs, rank, run_time_grid, shapes, unfold_dims};
+use crate::ort::Call;
 
 /// Makes the kernel of a node.
 pub(crate) fn create(schema: &Schema, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
@@ -88,17 +88,6 @@ impl Kernel for Means {
         let (x, index, size) = (x.address(), index.address().cast(), size.address().cast());
         // SAFETY: as for `Peaks`.
         Ok(unsafe { launcher::merge(self.element, dims, x, index, size, y, Stream(call.stream()?)) }?)
-    }
-}
-
-/// Sizes of either way back.
-fn unfold_dims(z: &Input<'_>, index: &Input<'_>) -> UnfoldDims {
-    UnfoldDims {
-        batch: z.dim(0),
-        rows: z.dim(1),
-        tokens: index.dim(1),
-        choices: if index.dims.len() == 3 { index.dim(2) } else { 1 },
-        channels: z.dim(2),
     }
 }
 

@@ -5,7 +5,7 @@ mod merge;
 mod unfold;
 mod unfold_residual;
 
-use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema};
+use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema, UnfoldDims};
 
 use crate::error::Result;
 use crate::ort::{Call, Input};
@@ -111,5 +111,16 @@ pub(crate) fn run_time_grid(input: &Input<'_>) -> Result<(usize, usize)> {
             got: format!("{values:?}"),
         }
         .into()),
+    }
+}
+
+/// Sizes of either way back.
+pub(crate) fn unfold_dims(z: &Input<'_>, index: &Input<'_>) -> UnfoldDims {
+    UnfoldDims {
+        batch: z.dim(0),
+        rows: z.dim(1),
+        tokens: index.dim(1),
+        choices: if index.dims.len() == 3 { index.dim(2) } else { 1 },
+        channels: z.dim(2),
     }
 }
