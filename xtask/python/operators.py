@@ -20,6 +20,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
+import vision
+
 DOMAIN = "ai.ailurus"
 FIRST, SECOND = "/blocks/blocks.0/Add_1_output_0", "/blocks/blocks.1/Add_1_output_0"
 
@@ -51,16 +53,6 @@ def block(path):
     return onnx.utils.Extractor(model).extract_model([FIRST], [SECOND])
 
 
-def session(model, threads, plugin=None):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if plugin:
-        options.register_custom_ops_library(plugin)
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
 def obvious(xp, metric, x, z, p):
     """Clustering, merging and unfolding the way one writes them first: whole distance matrices, one-hot products."""
     prefix, h, w = p["prefix"], p["grid_h"], p["grid_w"]
@@ -68,7 +60,8 @@ def obvious(xp, metric, x, z, p):
     tokens, inf = metric[prefix : prefix + n], float("inf")
     grid = xp.stack(xp.meshgrid(xp.arange(h), xp.arange(w), indexing="ij"), -1).reshape(n, 2)
     space = ((grid[:, None] - grid[None]) ** 2).sum(-1)
-    rank = xp.argsort(xp.argsort(space, 1, stable=True), 1)
+    order = np.argsort(space, 1, stable=True) if xp is np else xp.argsort(space, dim=1, stable=True)
+    rank = xp.argsort(order, 1)
     square = (tokens**2).sum(1)
     distance = square[:, None] + square[None] - 2 * tokens @ tokens.T
     scale = ((1 - alpha) * rank / lam + alpha) ** 2 / tokens.shape[1]
@@ -120,7 +113,8 @@ class Problem:
     def way(self, name):
         """A function that does it once."""
         if name in ("kernels", "functions"):
-            s = session(self.model, self.threads, self.o.plugin if name == "kernels" else None)
+            plugin = self.o.plugin if name == "kernels" else None
+            s = vision.session(self.model.SerializeToString(), plugin, self.threads)
             return lambda: s.run([self.out, self.index, self.anchor], self.feed)
         if name == "numpy":
             return lambda: obvious(np, *self.arrays, self.params)
@@ -130,7 +124,7 @@ class Problem:
             torch.set_num_threads(self.threads)
             tensors = [torch.from_numpy(a) for a in self.arrays]
             return lambda: obvious(torch, *tensors, self.params)
-        s = session(block(self.o.original), self.threads)
+        s = vision.session(block(self.o.original).SerializeToString(), None, self.threads)
         return lambda: s.run(None, {s.get_inputs()[0].name: self.arrays[1][None]})
 
 

@@ -7,8 +7,8 @@ MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
-def session(path, plugin=None, threads=0):
-    """An ONNX Runtime session on the CPU; 0 threads leaves the number to it."""
+def session(model, plugin=None, threads=0):
+    """An ONNX Runtime session on the CPU for a file or its bytes; 0 threads leaves the number to it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -16,7 +16,7 @@ def session(path, plugin=None, threads=0):
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if plugin:
         options.register_custom_ops_library(plugin)
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 
 
 def input_size(s, default):

@@ -4,10 +4,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a chore runner is for")]
 
 mod commands;
+mod dist;
 mod generate;
 mod memory;
 mod packages;
 mod python;
+mod releases;
 mod tools;
 mod workspace;
 
@@ -22,7 +24,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch the pinned Python packages (ONNX Runtime, onnx, numpy, pillow) into the cache folder
+    /// Fetch the pinned Python packages (ONNX Runtime, onnx, numpy, pillow) and older releases of ONNX Runtime into the cache
+    /// folder
     Wheels(commands::wheels::Args),
     /// Fetch the pretrained models of the demo and write them as ONNX files
     Models(commands::models::Args),
@@ -44,6 +47,8 @@ enum Command {
     BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
     Demo(commands::demo::Args),
+    /// Pack the library for ONNX Runtime: header, licences, checksums
+    Dist(commands::dist::Args),
     /// Run every test with everything it can need, and list what was skipped
     Test(commands::test::Args),
 }
@@ -61,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Command::Memcheck(args) => commands::memcheck::run(&args),
         Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Dist(args) => commands::dist::run(&args),
         Command::Test(args) => commands::test::run(&args),
     }
 }

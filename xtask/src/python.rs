@@ -1,5 +1,6 @@
 //! The private Python environment with the pinned packages.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -45,24 +46,33 @@ fn build() -> Result<()> {
             .with_context(|| format!("removing the old environment {}", folder.display()))?;
     }
     std::fs::create_dir_all(workspace::cache())?;
-    let host = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     eprintln!("creating {}", folder.display());
-    run(Command::new(&host).args(["-m", "venv", "--without-pip"]).arg(&folder))?;
+    run(Command::new(host()).args(["-m", "venv", "--without-pip"]).arg(&folder))?;
     let site =
         output(Command::new(interpreter()).args(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]))?;
-    // pip runs in the host interpreter: the wheels it picks must fit the environment's, which is
-    // the same interpreter.
-    run(Command::new(&host)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
-        .args(["--only-binary", ":all:", "--target"])
-        .arg(site.trim())
-        .arg("--requirement")
-        .arg(workspace::script("requirements.txt")))
-    .context("pip could not install the pinned packages (Python 3.11 or newer is needed)")?;
+    run(pip_install(Path::new(site.trim())).arg("--requirement").arg(workspace::script("requirements.txt")))
+        .context("pip could not install the pinned packages (Python 3.11 or newer is needed)")?;
     run(Command::new(interpreter()).args(["-c", "import onnx, onnxruntime, numpy, PIL"]))
         .context("the pinned packages do not load")?;
     std::fs::write(folder.join("ailurus-pins.txt"), REQUIREMENTS)?;
     Ok(())
+}
+
+/// The interpreter that environments are made with: `PYTHON`, or `python3`.
+fn host() -> OsString {
+    std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// pip, ready to install wheels into a folder without what they depend on; what to install is still to be said.
+///
+/// It runs in the host interpreter: the wheels it picks must fit the environment's, which is the same interpreter.
+pub(crate) fn pip_install(target: &Path) -> Command {
+    let mut command = Command::new(host());
+    command
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--only-binary", ":all:", "--target"])
+        .arg(target);
+    command
 }
 
 /// The ONNX Runtime library inside the environment.

@@ -146,6 +146,22 @@ proptest! {
     }
 }
 
+/// Small problems stay on one thread; this one is large enough for every phase to be spread.
+#[test]
+fn a_problem_worth_several_threads_agrees() {
+    let (grid, window, channels) = ((27, 27), 200, 5);
+    let keep = Keep::Ratio { num: 1, den: 3 };
+    let params = DensityPeaks { window, neighbors: 3, ..DensityPeaks::new(1, 0, Some(grid), keep) };
+    let count = 2 * (grid.0 * grid.1 + 1) * channels;
+    let metric = (0..count as u32).map(|i| i.wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 - 0.5).collect();
+    let case = Case { params, grid, batch: 2, channels, metric };
+    let (expected, got) = both(&case, &case.metric, &Rayon);
+    assert_eq!(expected, got);
+    let half: Vec<f16> = case.metric.iter().map(|&v| f16::from_f32(v)).collect();
+    let (expected, got) = both(&case, &half, &Rayon);
+    assert_eq!(expected, got);
+}
+
 fn merge_and_unfold<E: Element>(case: &Case, x: &[E], choices: usize, pool: &dyn Parallel) {
     let clusters = both(case, x, pool).0;
     let (batch, channels, rows) = (case.batch, case.channels, clusters.rows);

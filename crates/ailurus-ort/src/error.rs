@@ -35,6 +35,10 @@ pub(crate) enum Error {
         /// Input name.
         input: &'static str,
     },
+    /// The launcher of CUDA kernels objects.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] ailurus_cuda::Error),
     /// The operator objects.
     #[error(transparent)]
     Operator(#[from] ailurus_ops::Error),
@@ -49,6 +53,8 @@ impl Error {
             Self::Ort(_) => "AIL0903",
             Self::InputType { .. } => "AIL0904",
             Self::MissingInput { .. } => "AIL0905",
+            #[cfg(feature = "cuda")]
+            Self::Cuda(error) => error.code(),
             Self::Operator(error) => error.code(),
         }
     }

@@ -13,8 +13,15 @@
 //! runs those; with it, the kernels. Results agree, see `docs/operators.md`.
 //!
 //! The crate has a layer for each side: `ort` wraps what it needs of the C interface, `operators` has one file per
-//! operator, and `register` brings the two together. All arithmetic is in `ailurus-ops`.
+//! operator, `cuda` the same for devices, and `register` brings them together. All arithmetic is in `ailurus-ops` and
+//! `ailurus-cuda`.
+//!
+//! # Features
+//! - `cuda` (default): kernels for the CUDA provider. Nothing of CUDA is needed to build or load the library; kernels are
+//!   handed to the driver when the first of them runs.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod error;
 mod operators;
 mod ort;
@@ -35,3 +42,8 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
 pub extern "C" fn ailurus_ort_version() -> *const c_char {
     VERSION.as_ptr()
 }
+
+/// Compiles the Rust in the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/onnxruntime.md")]
+struct Manual;

@@ -1,6 +1,6 @@
 //! Registration: the operators as ONNX Runtime's function tables, and the entry point that it calls.
 
-mod op;
+pub(crate) mod op;
 
 use std::ffi::CStr;
 use std::ptr;
@@ -10,7 +10,7 @@ use ailurus_ops::{DOMAIN, ElementType};
 use ort_sys::{OrtApiBase, OrtCustomOpDomain, OrtErrorCode, OrtSessionOptions, OrtStatusPtr};
 
 use crate::error::{Error, Result};
-use crate::operators::OPERATORS;
+use crate::operators::{OPERATORS, Provider};
 use crate::ort::{API_VERSION, Api, catch};
 use op::Op;
 
@@ -105,7 +105,8 @@ unsafe fn register(api: Api, options: *mut OrtSessionOptions) -> Result<()> {
     api.check(unsafe { (api.AddCustomOpDomain)(options, domain) })
 }
 
-/// The domain with all operators, in every element type.
+/// The domain with all operators, in every element type and for every provider. A provider that an ONNX Runtime does not
+/// have does no harm.
 fn domain(api: Api) -> Result<*mut OrtCustomOpDomain> {
     let name = std::ffi::CString::new(DOMAIN).unwrap_or_default();
     let mut domain = ptr::null_mut();
@@ -113,9 +114,11 @@ fn domain(api: Api) -> Result<*mut OrtCustomOpDomain> {
     api.check(unsafe { (api.CreateCustomOpDomain)(name.as_ptr(), &mut domain) })?;
     for operator in &OPERATORS {
         for element in [ElementType::F32, ElementType::F16] {
-            let op = Op::leak(api, operator, element);
-            // SAFETY: both are valid, and the operator is never freed.
-            api.check(unsafe { (api.CustomOpDomain_Add)(domain, op) })?;
+            for &provider in Provider::ALL {
+                let op = Op::leak(api, operator, provider, element);
+                // SAFETY: both are valid, and the operator is never freed.
+                api.check(unsafe { (api.CustomOpDomain_Add)(domain, op) })?;
+            }
         }
     }
     Ok(domain)

@@ -9,6 +9,9 @@
 //! | `AIL05xx` | running models |
 //! | `AIL06xx` | the embedded runtime |
 //! | `AIL07xx` | this crate |
+//! | `AIL08xx` | the launcher of CUDA kernels |
+//! | `AIL09xx` | the library for ONNX Runtime, in whose messages they stand |
+//! | `AIL10xx` | the plugins of TensorRT, in whose log they stand |
 
 use serde::Serialize;
 
@@ -354,6 +357,154 @@ const TABLE: &[(&str, &str, &str)] = &[
         "The model was written with `--emit custom`: its operators are bare nodes, which ONNX Runtime runs only with the \
          library of operators. Run it with `--plugin`, or write the model again with `--emit function`.",
     ),
+    // The launcher of CUDA kernels.
+    (
+        "AIL0801",
+        "CUDA driver library not found",
+        "`libcuda.so.1` (`nvcuda.dll` on Windows) cannot be loaded. It comes with NVIDIA's driver, not with a CUDA toolkit: install the driver, or in a container start it with access to the device.",
+    ),
+    (
+        "AIL0802",
+        "CUDA driver too old",
+        "The driver library lacks a function that the kernels are started with. A driver for CUDA 12 or newer is needed.",
+    ),
+    (
+        "AIL0803",
+        "no usable CUDA device",
+        "The driver is there, and finds no device: none is installed, it is hidden by `CUDA_VISIBLE_DEVICES`, or the container has no access to it.",
+    ),
+    (
+        "AIL0804",
+        "no CUDA context on this thread",
+        "Kernels run in the context that is current on the calling thread, and there is none. Runtimes make one current; a program that calls the launcher itself has to do so before.",
+    ),
+    (
+        "AIL0805",
+        "CUDA kernels cannot be loaded",
+        "The driver does not take the kernels: mostly it is too old for them (a driver for CUDA 12 or newer is needed), or the device is older than compute capability 7.5. The driver's own words follow.",
+    ),
+    (
+        "AIL0806",
+        "CUDA: parameter outside its range",
+        "A parameter of an operator was handed to the launcher that no node can have; the message names it.",
+    ),
+    (
+        "AIL0807",
+        "CUDA: sizes contradict each other",
+        "A size is not positive, or the sizes of tensors do not fit together; the message names them.",
+    ),
+    (
+        "AIL0808",
+        "CUDA: sizes too large",
+        "The kernels count up to 2^20 patches, 2^28 entries of windows and 2^32 elements of an image; the message says which limit was passed.",
+    ),
+    ("AIL0809", "CUDA: bad pointer", "A tensor's address is null, or not aligned to its elements."),
+    (
+        "AIL0810",
+        "CUDA: workspace too small",
+        "The workspace is smaller than the launcher said it has to be for these sizes.",
+    ),
+    ("AIL0811", "CUDA: unknown element type", "The kernels compute on f32, f16 and bf16 tensors."),
+    (
+        "AIL0812",
+        "error of the CUDA driver",
+        "The driver returned an error, which the message names. An error of an earlier kernel, ours or not, can show here.",
+    ),
+    (
+        "AIL0899",
+        "unknown error of the CUDA launcher",
+        "The launcher returned a number that this version does not know: library and launcher are of different versions.",
+    ),
+    // The library for ONNX Runtime.
+    (
+        "AIL0901",
+        "ONNX Runtime too old for the library",
+        "The library of native operators needs ONNX Runtime 1.17 or newer and was given to an older one. Update ONNX Runtime, \
+         or leave the library out: the functions in the file run in older releases, too.",
+    ),
+    (
+        "AIL0902",
+        "fault in a native operator",
+        "A kernel of the library stopped with an internal error, which was caught: the run failed, and the session can go on. \
+         Please report it with the message and the file that `ailurus inspect MODEL --report FILE` writes. Without the \
+         library the model runs on the functions in the file.",
+    ),
+    (
+        "AIL0903",
+        "call refused by ONNX Runtime",
+        "The library of native operators asked ONNX Runtime for something that it did not give, such as memory for an output; \
+         its own words follow.",
+    ),
+    (
+        "AIL0904",
+        "input of another element type",
+        "An input of a native operator does not have the element type of the node: f32 or f16 for what is computed with, \
+         32-bit integers for an index, f32 for sizes and weights, 64-bit integers for a grid. A tool that changed the types \
+         of the model after it was rewritten may have left some out: convert the original instead, and rewrite the result.",
+    ),
+    (
+        "AIL0905",
+        "input missing",
+        "A node of a native operator lacks an input that it cannot do without. Only a tool that edited the model after it was \
+         rewritten can have removed it: rewrite the original again.",
+    ),
+    // The plugins of TensorRT.
+    (
+        "AIL1001",
+        "TensorRT: unknown attribute",
+        "A plugin was given a field that its operator does not have, which the message names. TensorRT's parser hands \
+         over none but known ones: networks that are built by hand need the names of docs/operators.md.",
+    ),
+    ("AIL1002", "TensorRT: attribute given twice", "A plugin was given two fields of one name."),
+    (
+        "AIL1003",
+        "TensorRT: attribute missing",
+        "A plugin lacks a field that its operator cannot do without. Nodes that AiluRus wrote carry all of them, also \
+         at their defaults: a tool that edited the model afterwards may have dropped some. Rewrite the original \
+         again.",
+    ),
+    (
+        "AIL1004",
+        "TensorRT: attribute of the wrong type",
+        "A field of a plugin does not hold one integer, or one 32-bit float, as its operator wants it.",
+    ),
+    (
+        "AIL1005",
+        "TensorRT: attribute outside its range",
+        "A field of a plugin has a value that its operator does not allow, or two of them contradict each other; the \
+         message says which.",
+    ),
+    (
+        "AIL1006",
+        "TensorRT: wrong number of inputs or outputs",
+        "A plugin has more or fewer inputs or outputs than its operator. A weight is there exactly if the index has \
+         three axes.",
+    ),
+    (
+        "AIL1007",
+        "TensorRT: wrong shape",
+        "A tensor of a plugin does not have the axes that its operator wants, or two tensors contradict each other; \
+         the message names them. Does the model run in ONNX Runtime on an input of this size?",
+    ),
+    (
+        "AIL1008",
+        "TensorRT: grid not static",
+        "The numbers of rows and columns of patches are only known at run time. Kernels are launched for a grid, and \
+         TensorRT keeps it on the device. Export the model with a static image size, or build one engine per size. \
+         The batch may stay open.",
+    ),
+    (
+        "AIL1009",
+        "TensorRT: data of another version",
+        "What an engine holds for a plugin was not written by this version of the library. Build the engine again.",
+    ),
+    (
+        "AIL1010",
+        "TensorRT: launcher failed",
+        "The kernels of a plugin could not be started. The code of the launcher that follows in the message, such as \
+         AIL0805, says why.",
+    ),
+    ("AIL1011", "TensorRT: no memory", "There is no memory on the host for a plugin."),
 ];
 
 #[cfg(test)]

@@ -41,6 +41,18 @@ fn every_code_is_explained() {
     assert!(missing.is_empty(), "without an explanation: {missing:?}");
 }
 
+/// The plugins of TensorRT have their codes as numbers, in C++.
+#[test]
+fn every_code_of_the_plugins_is_explained() {
+    let header = std::fs::read_to_string(common::root().join("crates/ailurus-trt/plugin/log.h")).unwrap();
+    let numbers = header.lines().filter_map(|line| line.split_once(" = 10")?.1.strip_suffix(','));
+    let used: Vec<String> = numbers.map(|rest| format!("AIL10{rest}")).collect();
+    assert!(used.len() > 10, "{used:?}");
+    for code in used {
+        assert!(ailurus::codes::explain(&code).is_some(), "{code} has no explanation");
+    }
+}
+
 #[test]
 fn explain() {
     let place = Place::new();

@@ -5,6 +5,7 @@ pub(crate) mod bench_models;
 pub(crate) mod bench_operators;
 pub(crate) mod cuda;
 pub(crate) mod demo;
+pub(crate) mod dist;
 pub(crate) mod generate_vit;
 pub(crate) mod memcheck;
 pub(crate) mod models;

@@ -7,7 +7,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::tensorrt;
-use crate::{python, workspace};
+use crate::{python, releases, workspace};
+
+/// The need for older releases of ONNX Runtime.
+const VERSIONS: &str = "onnxruntime-versions";
 
 /// Options of `test`.
 #[derive(clap::Args)]
@@ -25,27 +28,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.args(["--workspace", "--no-fail-fast"]);
     }
     command.args(&args.cargo);
-    let mut met = Vec::new();
+    // What a test may do without, even where everything that can be fetched is required.
+    let mut optional = vec!["gcc", "g++", "readelf"];
+    // What is there has to be used: a test that still skips for want of it is a fault.
+    let mut needs = Vec::new();
     match tensorrt::fetch() {
         Ok(fetched) => {
             command.env("AILURUS_TENSORRT", &fetched.folder);
             if std::env::var_os("TENSORRT_INCLUDE").is_none() {
                 command.env("TENSORRT_INCLUDE", &fetched.include);
             }
-            met.push("tensorrt");
+            needs.push("tensorrt");
         }
         Err(error) if strict() => {
             return Err(error.context("NVIDIA's packages are needed (AILURUS_REQUIRE_RUNTIMES)"));
         }
         Err(error) => eprintln!("warning: tests that need TensorRT will be skipped: {error:#}"),
     }
-    match python::ensure_ready(false) {
-        Ok(interpreter) => {
+    let fetched = python::ensure_ready(false).and_then(|i| Ok((releases::ensure_ready(&i, false)?, i)));
+    match fetched {
+        Ok((releases, interpreter)) => {
             if std::env::var_os("ORT_DYLIB_PATH").is_none() {
                 command.env("ORT_DYLIB_PATH", python::onnxruntime_library(&interpreter)?);
             }
-            command.env("AILURUS_PYTHON", interpreter);
-            met.extend(["onnxruntime", "python"]);
+            command.env("AILURUS_PYTHON", interpreter).env("AILURUS_ORT_VERSIONS", releases.folder);
+            needs.extend(["onnxruntime", "python"]);
+            if releases.left_out.is_empty() {
+                needs.push(VERSIONS);
+            } else {
+                eprintln!("warning: no wheels for this Python of ONNX Runtime {}", releases.left_out.join(", "));
+                optional.push(VERSIONS);
+            }
             command.env("AILURUS_REQUIRE_RUNTIMES", "1");
         }
         Err(error) if strict() => {
@@ -53,8 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         Err(error) => eprintln!("warning: tests that need ONNX Runtime or Python will be skipped: {error:#}"),
     }
-    // What is there has to be used: a test that still skips for want of it is a fault.
-    command.env("AILURUS_NO_SKIP", needs(&met));
+    command.env("AILURUS_NO_SKIP", no_skip(&needs));
     if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         command.env("CARGO_TERM_COLOR", "always");
     }
@@ -64,8 +76,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         skipped.iter().for_each(|line| eprintln!("  {line}"));
     }
     ensure!(passed, "tests failed");
-    // Everything but the zoo of models and a device can be fetched.
-    if strict() && skipped.iter().any(|line| !line.contains("zoo") && !line.contains("needs cuda")) {
+    // Everything but the zoo of models, a device and releases that this Python is too new for can be fetched.
+    let may_be_absent = |line: &String| {
+        let device = line.contains("zoo") || line.contains("needs cuda");
+        device || optional.iter().any(|need| line.contains(&format!("needs {need}:")))
+    };
+    if strict() && !skipped.iter().all(may_be_absent) {
         bail!("tests were skipped although what they need can be fetched");
     }
     Ok(())
@@ -77,9 +93,11 @@ fn strict() -> bool {
 }
 
 /// The needs that are met now, and those the caller named.
-fn needs(met: &[&str]) -> String {
-    let named = std::env::var("AILURUS_NO_SKIP").unwrap_or_default();
-    met.iter().copied().chain(named.split(',').filter(|n| !n.is_empty())).collect::<Vec<_>>().join(",")
+fn no_skip(needs: &[&str]) -> String {
+    match std::env::var("AILURUS_NO_SKIP") {
+        Ok(more) if !more.is_empty() => format!("{},{more}", needs.join(",")),
+        _ => needs.join(","),
+    }
 }
 
 /// Runs a command; passes its errors on and picks out what tests say they skipped.

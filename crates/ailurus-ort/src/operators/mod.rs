@@ -5,7 +5,7 @@ mod merge;
 mod unfold;
 mod unfold_residual;
 
-use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema};
+use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema, UnfoldDims};
 
 use crate::error::Result;
 use crate::ort::{Call, Input};
@@ -15,6 +15,25 @@ pub(crate) type Attributes = Vec<(&'static str, AttrValue)>;
 
 /// Dimensions of the inputs of a node, as far as they are known.
 pub(crate) type Shapes<'a> = &'a [&'a [Option<usize>]];
+
+/// What computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provider {
+    /// The processor.
+    Cpu,
+    /// A CUDA device.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl Provider {
+    /// All there are.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Cpu,
+        #[cfg(feature = "cuda")]
+        Self::Cuda,
+    ];
+}
 
 /// A kernel of one node.
 pub(crate) trait Kernel: Send + Sync {
@@ -34,10 +53,17 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Makes the kernel of a node of this element type.
-    pub(crate) fn create(&self, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
-        match element {
-            ElementType::F32 => (self.create_f32)(attributes),
-            ElementType::F16 => (self.create_f16)(attributes),
+    pub(crate) fn create(
+        &self,
+        provider: Provider,
+        element: ElementType,
+        attributes: &Attributes,
+    ) -> Result<Box<dyn Kernel>> {
+        match (provider, element) {
+            (Provider::Cpu, ElementType::F32) => (self.create_f32)(attributes),
+            (Provider::Cpu, ElementType::F16) => (self.create_f16)(attributes),
+            #[cfg(feature = "cuda")]
+            (Provider::Cuda, _) => crate::cuda::create(self.schema, element, attributes),
         }
     }
 }
@@ -58,16 +84,43 @@ trait Typed<E: Element>: Kernel + Sized + 'static {
 }
 
 /// Attributes as the operators read them.
-fn pairs(attributes: &Attributes) -> impl Iterator<Item = (&str, &AttrValue)> {
+pub(crate) fn pairs(attributes: &Attributes) -> impl Iterator<Item = (&str, &AttrValue)> {
     attributes.iter().map(|(name, value)| (*name, value))
 }
 
 /// The dimensions of inputs.
-fn shapes<'a>(inputs: &'a [Input<'_>]) -> Vec<&'a [Option<usize>]> {
+pub(crate) fn shapes<'a>(inputs: &'a [Input<'_>]) -> Vec<&'a [Option<usize>]> {
     inputs.iter().map(|input| input.dims.as_slice()).collect()
 }
 
 /// The rank of an input; 0 where there is none, to which the operator objects.
-fn rank(shapes: Shapes<'_>, input: usize) -> usize {
+pub(crate) fn rank(shapes: Shapes<'_>, input: usize) -> usize {
     shapes.get(input).map_or(0, |dims| dims.len())
+}
+
+/// Height and width from the input `grid` of `AilurusDensityPeaks`, which is in the processor's memory on every provider.
+pub(crate) fn run_time_grid(input: &Input<'_>) -> Result<(usize, usize)> {
+    // SAFETY: the schema says 64-bit integers, in the processor's memory.
+    let values = unsafe { input.slice::<i64>() };
+    match *values {
+        [h, w] if h > 0 && w > 0 => Ok((h as usize, w as usize)),
+        _ => Err(ailurus_ops::Error::Shape {
+            operator: ailurus_ops::DensityPeaks::SCHEMA.name,
+            input: "grid",
+            expected: "height and width, both at least 1".into(),
+            got: format!("{values:?}"),
+        }
+        .into()),
+    }
+}
+
+/// Sizes of either way back.
+pub(crate) fn unfold_dims(z: &Input<'_>, index: &Input<'_>) -> UnfoldDims {
+    UnfoldDims {
+        batch: z.dim(0),
+        rows: z.dim(1),
+        tokens: index.dim(1),
+        choices: if index.dims.len() == 3 { index.dim(2) } else { 1 },
+        channels: z.dim(2),
+    }
 }

@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 
 use ailurus_ops::kernel::unfold_into;
-use ailurus_ops::{Element, Unfold, UnfoldDims};
+use ailurus_ops::{Element, Unfold};
 use half::f16;
 
-use super::{Attributes, Kernel, Operator, Typed, pairs, rank, shapes};
+use super::{Attributes, Kernel, Operator, Typed, pairs, rank, shapes, unfold_dims};
 use crate::error::Result;
 use crate::ort::Call;
 
@@ -38,13 +38,7 @@ impl<E: Element> Kernel for Copies<E> {
         let known = shapes(&inputs);
         let [shape] = Unfold::from_attributes(pairs(&self.0), rank(&known, INDEX))?.output_shapes(&known)?;
         let (z, index) = (&inputs[0], &inputs[INDEX]);
-        let dims = UnfoldDims {
-            batch: z.dim(0),
-            rows: z.dim(1),
-            tokens: index.dim(1),
-            choices: if index.dims.len() == 3 { index.dim(2) } else { 1 },
-            channels: z.dim(2),
-        };
+        let dims = unfold_dims(z, index);
         // SAFETY: types are those of the schema, the output is made once, and memory is the processor's.
         unsafe {
             let (y, _) = call.output::<E>(0, &shape, &inputs)?;

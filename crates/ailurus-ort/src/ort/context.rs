@@ -25,6 +25,8 @@ pub(crate) struct Input<'c> {
     pub(crate) dims: Vec<Option<usize>>,
     length: usize,
     data: *const c_void,
+    #[cfg(feature = "cuda")]
+    value: *const OrtValue,
     _context: PhantomData<&'c OrtKernelContext>,
 }
 
@@ -32,6 +34,12 @@ impl<'c> Input<'c> {
     /// The size of an axis; 0 where there is none, which no shape rule lets pass.
     pub(crate) fn dim(&self, axis: usize) -> usize {
         self.dims.get(axis).copied().flatten().unwrap_or(0)
+    }
+
+    /// Where its elements lie.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn address(&self) -> *const c_void {
+        self.data
     }
 
     /// Its elements, which must lie in the processor's memory.
@@ -112,7 +120,15 @@ impl<'c> Call<'c> {
         let dims: Vec<usize> = dims.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
         let length = dims.iter().product();
         let dims = dims.into_iter().map(Some).collect();
-        Ok((number, Input { dims, length, data, _context: PhantomData }))
+        let input = Input {
+            dims,
+            length,
+            data,
+            #[cfg(feature = "cuda")]
+            value,
+            _context: PhantomData,
+        };
+        Ok((number, input))
     }
 
     /// Creates output `number` with the shape that the operator's rule gave, and returns its memory and dimensions.
@@ -159,5 +175,28 @@ impl<'c> Call<'c> {
             self.api.check((self.api.GetTensorMutableData)(value, &mut data))?;
         }
         Ok((data, dims))
+    }
+}
+
+/// What only calls on a device need.
+#[cfg(feature = "cuda")]
+impl<'c> Call<'c> {
+    /// The stream that the call's work goes to.
+    pub(crate) fn stream(&self) -> Result<*mut c_void> {
+        let mut stream = ptr::null_mut();
+        // SAFETY: valid pointers.
+        self.api.check(unsafe { (self.api.KernelContext_GetGPUComputeStream)(self.context, &mut stream) })?;
+        Ok(stream)
+    }
+
+    /// ONNX Runtime's allocator for the memory that an input lies in.
+    pub(crate) fn allocator_of(&self, near: &Input<'c>) -> Result<super::Allocator> {
+        let (mut info, mut raw) = (ptr::null(), ptr::null_mut());
+        // SAFETY: valid pointers; the value is an input of this call, which owns the description.
+        unsafe {
+            self.api.check((self.api.GetTensorMemoryInfo)(near.value, &mut info))?;
+            self.api.check((self.api.KernelContext_GetAllocator)(self.context, info, &mut raw))?;
+            Ok(super::Allocator::own(self.api, raw))
+        }
     }
 }

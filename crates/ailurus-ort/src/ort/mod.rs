@@ -1,11 +1,15 @@
 //! What this library needs of ONNX Runtime's C interface, made safe to use.
 
+#[cfg(feature = "cuda")]
+mod allocator;
 mod api;
 mod context;
 mod inference;
 mod node;
 mod parallel;
 
+#[cfg(feature = "cuda")]
+pub(crate) use allocator::Allocator;
 pub(crate) use api::Api;
 pub(crate) use context::{Call, Input};
 pub(crate) use inference::Inference;

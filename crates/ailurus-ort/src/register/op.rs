@@ -3,21 +3,22 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 
-use ailurus_ops::{ElementType, Port};
+use ailurus_ops::{ElementType, Port, PortType};
 use ort_sys::{
     ONNXTensorElementDataType as DataType, OrtApi, OrtCustomOp, OrtCustomOpInputOutputCharacteristic as Characteristic,
     OrtKernelContext, OrtKernelInfo, OrtMemType, OrtShapeInferContext, OrtStatusPtr,
 };
 
-use crate::operators::{Kernel, Operator};
+use crate::operators::{Kernel, Operator, Provider};
 use crate::ort::{API_VERSION, Api, Call, Inference, Node, catch, data_type};
 
 /// The table comes first, so that a pointer to it is a pointer to the whole.
 #[repr(C)]
-pub(super) struct Op {
+pub(crate) struct Op {
     table: OrtCustomOp,
     api: Api,
     operator: &'static Operator,
+    provider: Provider,
     element: ElementType,
     name: CString,
 }
@@ -31,9 +32,14 @@ struct Instance {
 
 impl Op {
     /// Makes an operator that is never freed, as ONNX Runtime wants it.
-    pub(super) fn leak(api: Api, operator: &'static Operator, element: ElementType) -> *const OrtCustomOp {
+    pub(crate) fn leak(
+        api: Api,
+        operator: &'static Operator,
+        provider: Provider,
+        element: ElementType,
+    ) -> *const OrtCustomOp {
         let name = CString::new(operator.schema.name).unwrap_or_default();
-        let op: &'static Op = Box::leak(Box::new(Op { table: TABLE, api, operator, element, name }));
+        let op: &'static Op = Box::leak(Box::new(Op { table: TABLE, api, operator, provider, element, name }));
         (&raw const *op).cast()
     }
 
@@ -87,8 +93,13 @@ unsafe extern "system" fn name(table: *const OrtCustomOp) -> *const c_char {
 }
 
 /// No name means the processor.
-unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
-    ptr::null()
+unsafe extern "system" fn provider(table: *const OrtCustomOp) -> *const c_char {
+    // SAFETY: as said above.
+    match unsafe { Op::of(table) }.provider {
+        Provider::Cpu => ptr::null(),
+        #[cfg(feature = "cuda")]
+        Provider::Cuda => crate::cuda::PROVIDER.as_ptr(),
+    }
 }
 
 unsafe extern "system" fn input_type(table: *const OrtCustomOp, number: usize) -> DataType {
@@ -135,8 +146,13 @@ fn characteristic(ports: &[Port], number: usize) -> Characteristic {
     }
 }
 
-unsafe extern "system" fn input_memory(_: *const OrtCustomOp, _: usize) -> OrtMemType {
-    OrtMemType::OrtMemTypeDefault
+/// Tensors are where the provider computes, but for sizes, which decide what is launched.
+unsafe extern "system" fn input_memory(table: *const OrtCustomOp, number: usize) -> OrtMemType {
+    // SAFETY: as said above.
+    match unsafe { Op::of(table) }.inputs().get(number) {
+        Some(port) if port.dtype == PortType::I64 => OrtMemType::OrtMemTypeCPUInput,
+        _ => OrtMemType::OrtMemTypeDefault,
+    }
 }
 
 unsafe extern "system" fn one(_: *const OrtCustomOp) -> c_int {
@@ -160,7 +176,7 @@ unsafe extern "system" fn create(
         // SAFETY: as said above.
         let node = unsafe { Node::new(op.api, info) };
         name = node.name()?;
-        op.operator.create(op.element, &node.attributes(op.operator.schema))
+        op.operator.create(op.provider, op.element, &node.attributes(op.operator.schema))
     });
     let result = created.map(|made| {
         let instance = Box::new(Instance { op, node: name.clone(), kernel: made });

@@ -1,6 +1,9 @@
 //! Sessions with the library.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod model;
+pub mod python;
+
 use ailurus_runtime::{Model, OnnxRuntime, Optimization, Result, Runtime, Session, SessionOptions, testing};
 
 /// Options with the library.
