@@ -505,6 +505,13 @@ const TABLE: &[(&str, &str, &str)] = &[
          AIL0805, says why.",
     ),
     ("AIL1011", "TensorRT: no memory", "There is no memory on the host for a plugin."),
+    (
+        "AIL1012",
+        "folder not empty",
+        "Sources are written into a new or empty folder only, so that none of another version are left among them. Nothing \
+         was written.",
+    ),
+    ("AIL1013", "sources cannot be written", "A file or folder could not be made; the message says which and why."),
 ];
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     command.args(&args.cargo);
     // What a test may do without, even where everything that can be fetched is required.
-    let mut optional = vec!["gcc", "g++", "readelf"];
+    let mut optional = vec!["gcc", "g++", "readelf", "cmake"];
     // What is there has to be used: a test that still skips for want of it is a fault.
     let mut needs = Vec::new();
     match tensorrt::fetch() {
