@@ -1,5 +1,7 @@
 //! The operators in a runtime, against their definitions: one suite for every runtime that has them.
 
+mod grid_kmeans;
+
 use ailurus_ops::{AttrValue, DensityPeaks, Element, Keep, MergeDims, UnfoldDims, reference};
 use ailurus_runtime::testing::onnx::{Attribute, ElementType, Graph};
 use ailurus_runtime::{Data, Session, Tensor};
@@ -45,6 +47,8 @@ pub fn check(load: Load<'_>) {
     }
     weighted_rows::<f32>(load, ElementType::F32);
     weighted_rows::<f16>(load, ElementType::F16);
+    grid_kmeans::check::<f32>(load, ElementType::F32);
+    grid_kmeans::check::<f16>(load, ElementType::F16);
 }
 
 fn cases() -> Vec<Case> {

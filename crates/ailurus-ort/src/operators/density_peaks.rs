@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ailurus_ops::kernel::{ClustersMut, density_peaks_into};
-use ailurus_ops::{DensityPeaks, Element, Error as Objection, Windows};
+use ailurus_ops::{DensityPeaks, Element, Windows};
 use half::f16;
 
-use super::{Attributes, Kernel, Operator, Typed, pairs, shapes};
+use super::{Attributes, Kernel, Operator, Typed, pairs, run_time_grid, shapes};
 use crate::error::Result;
-use crate::ort::{Call, Input};
+use crate::ort::Call;
 
 pub(super) const OPERATOR: Operator = Operator {
     schema: &DensityPeaks::SCHEMA,
@@ -49,7 +49,9 @@ impl<E: Element> Kernel for Peaks<E> {
         let [index, anchor, size] = self.params.output_shapes(&shapes(&inputs))?;
         let metric = &inputs[0];
         let (batch, channels) = (metric.dim(0), metric.dim(2));
-        let grid = self.params.resolve_grid(inputs.get(1).map(run_time_grid).transpose()?)?;
+        let grid = self
+            .params
+            .resolve_grid(inputs.get(1).map(|grid| run_time_grid(&DensityPeaks::SCHEMA, grid)).transpose()?)?;
         let windows = self.windows(grid)?;
         // SAFETY: types are those of the schema, each output is made once, and memory is the processor's.
         unsafe {
@@ -61,21 +63,5 @@ impl<E: Element> Kernel for Peaks<E> {
             density_peaks_into(&self.params, metric, batch, channels, &windows, &call.pool(), memory)?;
         }
         Ok(())
-    }
-}
-
-/// Height and width from the input `grid`.
-fn run_time_grid(input: &Input<'_>) -> Result<(usize, usize)> {
-    // SAFETY: the schema says 64-bit integers, in the processor's memory.
-    let values = unsafe { input.slice::<i64>() };
-    match *values {
-        [h, w] if h > 0 && w > 0 => Ok((h as usize, w as usize)),
-        _ => Err(Objection::Shape {
-            operator: DensityPeaks::SCHEMA.name,
-            input: "grid",
-            expected: "height and width, both at least 1".into(),
-            got: format!("{values:?}"),
-        }
-        .into()),
     }
 }

@@ -1,11 +1,12 @@
 //! The operators: one file each, which reads the node, applies the shape rule and calls the kernel of `ailurus-ops`.
 
 mod density_peaks;
+mod grid_kmeans;
 mod merge;
 mod unfold;
 mod unfold_residual;
 
-use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema};
+use ailurus_ops::{AttrValue, Element, ElementType, Error as Objection, OutDim, Schema};
 
 use crate::error::Result;
 use crate::ort::{Call, Input};
@@ -43,8 +44,8 @@ impl Operator {
 }
 
 /// All operators.
-pub(crate) const OPERATORS: [Operator; 4] =
-    [density_peaks::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];
+pub(crate) const OPERATORS: [Operator; 5] =
+    [density_peaks::OPERATOR, grid_kmeans::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];
 
 /// What an operator's file provides for each element type.
 trait Typed<E: Element>: Kernel + Sized + 'static {
@@ -65,6 +66,22 @@ fn pairs(attributes: &Attributes) -> impl Iterator<Item = (&str, &AttrValue)> {
 /// The dimensions of inputs.
 fn shapes<'a>(inputs: &'a [Input<'_>]) -> Vec<&'a [Option<usize>]> {
     inputs.iter().map(|input| input.dims.as_slice()).collect()
+}
+
+/// Height and width from the input `grid` of an operator.
+fn run_time_grid(schema: &Schema, input: &Input<'_>) -> Result<(usize, usize)> {
+    // SAFETY: the schema says 64-bit integers, in the processor's memory.
+    let values = unsafe { input.slice::<i64>() };
+    match *values {
+        [h, w] if h > 0 && w > 0 => Ok((h as usize, w as usize)),
+        _ => Err(Objection::Shape {
+            operator: schema.name,
+            input: "grid",
+            expected: "height and width, both at least 1".into(),
+            got: format!("{values:?}"),
+        }
+        .into()),
+    }
 }
 
 /// The rank of an input; 0 where there is none, to which the operator objects.
