@@ -60,6 +60,9 @@ pub struct Numbers {
     pub ties: usize,
 }
 
+/// A form that a rewritten file comes in: what it is called, the file, and how far its outputs may be off.
+type Form = (&'static str, Box<dyn Session>, f64);
+
 /// One file under test.
 struct Subject<'a> {
     /// For comparisons with the original.
@@ -278,7 +281,7 @@ impl Subject<'_> {
     }
 
     /// The other forms that a rewritten file comes in, with how far their outputs may be from those of functions.
-    fn forms(&self, plan: &Plan) -> Result<Vec<(&'static str, Box<dyn Session>, f64)>> {
+    fn forms(&self, plan: &Plan) -> Result<Vec<Form>> {
         let make = |emit| quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, emit)?);
         let mut forms = vec![("inlined", self.exact.load(&make(Emit::Inline)?).context("inlined")?, 1e-6)];
         if let Some(library) = self.kernels {
