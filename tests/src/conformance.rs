@@ -1,5 +1,7 @@
 //! The operators in a runtime, against their definitions: one suite for every runtime that has them.
 
+mod grid_kmeans;
+
 use ailurus_ops::{
     AttrValue, DensityPeaks, Element, Keep, MergeDims, PLUGIN_NAMESPACE, PLUGIN_VERSION, UnfoldDims, reference,
 };
@@ -47,6 +49,8 @@ pub fn check(load: Load<'_>) {
     }
     weighted_rows::<f32>(load, ElementType::F32);
     weighted_rows::<f16>(load, ElementType::F16);
+    grid_kmeans::check::<f32>(load, ElementType::F32);
+    grid_kmeans::check::<f16>(load, ElementType::F16);
 }
 
 fn cases() -> Vec<Case> {
@@ -71,14 +75,15 @@ fn cases() -> Vec<Case> {
     list.map(|(params, grid, values)| Case { params, grid, values }).to_vec()
 }
 
+/// Every text that an attribute of an operator can be.
+const TEXTS: [&str; 6] = [PLUGIN_NAMESPACE, PLUGIN_VERSION, "absolute", "relative", "l1", "l2"];
+
 /// Attributes as the file writer takes them.
 pub fn attributes(list: &[(&'static str, AttrValue)]) -> Vec<(&'static str, Attribute<'static>)> {
     let convert = |value: &AttrValue| match value {
         AttrValue::Int(v) => Attribute::Int(*v),
         AttrValue::Float(v) => Attribute::Float(*v),
-        AttrValue::Str(v) if v == PLUGIN_NAMESPACE => Attribute::Text(PLUGIN_NAMESPACE),
-        AttrValue::Str(v) if v == PLUGIN_VERSION => Attribute::Text(PLUGIN_VERSION),
-        AttrValue::Str(v) => panic!("no operator has the text {v:?}"),
+        AttrValue::Str(v) => Attribute::Text(TEXTS.into_iter().find(|t| t == v).expect("a text of an operator")),
     };
     list.iter().map(|(name, value)| (*name, convert(value))).collect()
 }

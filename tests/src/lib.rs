@@ -14,6 +14,7 @@ pub mod clusters;
 pub mod conformance;
 pub mod deviation;
 pub mod expect;
+pub mod expedit;
 pub mod labels;
 pub mod mask;
 pub mod matrix;

@@ -26,7 +26,7 @@ use ailurus_ops::{Clusters, MergeDims, UnfoldDims, reference};
 use ailurus_rewrite::{
     Plan, UnfoldMode, apply,
     layout::Layout,
-    plan::{MetricPlan, Quantization, UnfoldEdit},
+    plan::{ClusterPlan, MetricPlan, Quantization, UnfoldEdit},
 };
 use ailurus_runtime::{DataType, Outputs, Session, Tensor};
 use anyhow::{Context, Result, ensure};
@@ -125,7 +125,10 @@ impl<'a> Oracle<'a> {
 
     /// The clusters of the definition.
     pub fn clusters(&self, seen: &Before) -> Result<Clusters> {
-        let (params, m) = (apply::parameters(self.plan), &seen.metric);
+        let ClusterPlan::DensityPeaks(peaks) = &self.plan.cluster else {
+            anyhow::bail!("the oracle knows density peaks only")
+        };
+        let (params, m) = (apply::density_peaks(self.plan, peaks), &seen.metric);
         Ok(match seen.dtype {
             DataType::F16 => reference::density_peaks(&params, &m.halves(), m.batch, m.channels, seen.grid)?,
             _ => reference::density_peaks(&params, &m.data, m.batch, m.channels, seen.grid)?,

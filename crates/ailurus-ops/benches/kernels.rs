@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use ailurus_ops::parallel::{Parallel, Rayon, Serial};
-use ailurus_ops::{DensityPeaks, Keep, MergeDims, UnfoldDims, Windows, kernel};
+use ailurus_ops::{DensityPeaks, GridKMeans, Keep, MergeDims, UnfoldDims, Windows, kernel};
 use std::time::{Duration, Instant};
 
 fn least(mut work: impl FnMut()) -> f64 {
@@ -40,6 +40,20 @@ fn main() {
         let half: Vec<half::f16> = x.iter().map(|&v| half::f16::from_f32(v)).collect();
         let ms = least(|| drop(kernel::density_peaks(&params, &half, 1, channels, &windows, &Serial)));
         println!("  1, f16     {ms:8.3} ms");
+    }
+    for (grid, clusters, channels) in
+        [((37, 37), (26, 26), 384), ((32, 32), (16, 16), 1024), ((40, 40), (28, 28), 1024), ((64, 64), (32, 32), 1024)]
+    {
+        let tokens = grid.0 * grid.1 + 1;
+        let x = numbers(tokens * channels);
+        println!("GridKMeans {grid:?} to {clusters:?}, C {channels}");
+        for iterations in [5, 0] {
+            let params = GridKMeans { iterations, ..GridKMeans::new(1, 0, Some(grid), clusters) };
+            for (name, pool) in pools {
+                let ms = least(|| drop(kernel::grid_kmeans(&params, &x, 1, channels, grid, pool)));
+                println!("  {name:10} {ms:8.3} ms, {iterations} iterations");
+            }
+        }
     }
     for (tokens, channels) in [(1370, 384), (1024, 1024), (4096, 1024)] {
         let rows = tokens / 2;

@@ -84,6 +84,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One of several names.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        called: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>> {
+        let operator = self.operator;
+        match self.take(name) {
+            None => Ok(None),
+            Some(AttrValue::Str(text)) => match all.iter().find(|&&one| called(one) == text) {
+                Some(&one) => Ok(Some(one)),
+                None => Err(Error::InvalidParameter {
+                    operator,
+                    name,
+                    value: text.clone(),
+                    reason: "it is none of the names there are",
+                }),
+            },
+            Some(_) => Err(Error::WrongAttributeKind { operator, name: name.into(), expected: "a string" }),
+        }
+    }
+
     /// Refuses what nobody asked for: a misspelt attribute must not silently fall back to a default.
     pub(crate) fn finish(self) -> Result<()> {
         match self.left.first() {

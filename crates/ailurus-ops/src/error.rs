@@ -52,6 +52,16 @@ pub enum Error {
         /// Patches on the grid.
         patches: usize,
     },
+    /// The grid of centres is finer than that of the patches.
+    #[error("{operator}: centres on a grid of {clusters:?} asked for, but there are only {grid:?} patches")]
+    ClusterGridTooFine {
+        /// Operator name.
+        operator: &'static str,
+        /// Rows and columns of centres asked for.
+        clusters: (usize, usize),
+        /// Rows and columns of patches.
+        grid: (usize, usize),
+    },
     /// An input does not have the expected shape.
     #[error("{operator}: input `{input}`: expected {expected}, got {got}")]
     Shape {
@@ -111,7 +121,7 @@ impl Error {
             Self::MissingAttribute { .. } => "AIL0302",
             Self::UnknownAttribute { .. } => "AIL0303",
             Self::WrongAttributeKind { .. } => "AIL0304",
-            Self::TooManyClusters { .. } => "AIL0305",
+            Self::TooManyClusters { .. } | Self::ClusterGridTooFine { .. } => "AIL0305",
             Self::Shape { .. } => "AIL0306",
             Self::IndexOutOfRange { .. } => "AIL0307",
             Self::TooLarge { .. } => "AIL0308",

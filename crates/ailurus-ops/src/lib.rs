@@ -3,6 +3,7 @@
 //! | operator | does |
 //! |---|---|
 //! | [`DensityPeaks`] | assigns every token to one of R rows (spatial-aware density peaks, AiluRus, NeurIPS 2023, §3) |
+//! | [`GridKMeans`] | makes a smaller grid of tokens by soft k-means, and tells how to go back (Expedit, NeurIPS 2022, §3) |
 //! | [`Merge`] | one row per cluster: the mean of its members |
 //! | [`Unfold`] | gives every token the row of its cluster |
 //! | [`UnfoldResidual`] | gives every token the *update* its cluster received |
@@ -19,7 +20,9 @@ pub mod body;
 mod density_peaks;
 mod element;
 mod error;
+mod grid_kmeans;
 pub mod keys;
+mod lanes;
 mod merge;
 pub mod parallel;
 mod schema;
@@ -30,6 +33,7 @@ pub use attribute::{AttrValue, Attributes, PLUGIN_NAMESPACE, PLUGIN_VERSION};
 pub use density_peaks::{Clusters, DensityPeaks, Keep, Windows};
 pub use element::{Element, ElementType};
 pub use error::{Error, Result};
+pub use grid_kmeans::{GridClusters, GridKMeans, Norm, TemperatureMode};
 pub use merge::{Merge, MergeDims};
 pub use schema::{AttrKind, AttrSchema, DOMAIN, OutDim, Port, PortType, SINCE_VERSION, Schema, resolve, schemas};
 pub use unfold::{Assignment, Unfold, UnfoldDims};
@@ -38,6 +42,7 @@ pub use unfold_residual::UnfoldResidual;
 /// The definitions: straightforward loops, made to be read and to be compared with.
 pub mod reference {
     pub use crate::density_peaks::reference::density_peaks;
+    pub use crate::grid_kmeans::reference::grid_kmeans;
     pub use crate::merge::reference::merge;
     pub use crate::unfold::reference::unfold;
     pub use crate::unfold_residual::reference::unfold_residual;
@@ -47,6 +52,7 @@ pub mod reference {
 /// that the caller brings, every element of it.
 pub mod kernel {
     pub use crate::density_peaks::kernel::{ClustersMut, density_peaks, density_peaks_into};
+    pub use crate::grid_kmeans::kernel::{GridClustersMut, grid_kmeans, grid_kmeans_into};
     pub use crate::merge::kernel::{merge, merge_into};
     pub use crate::unfold::kernel::{unfold, unfold_into};
     pub use crate::unfold_residual::kernel::{unfold_residual, unfold_residual_into};

@@ -1,6 +1,6 @@
 //! Operator schemas as plain data, and the vocabulary of the shape rules.
 
-use crate::{DensityPeaks, Merge, Unfold, UnfoldResidual};
+use crate::{DensityPeaks, GridKMeans, Merge, Unfold, UnfoldResidual};
 
 /// Domain of all operators.
 pub const DOMAIN: &str = "ai.ailurus";
@@ -82,8 +82,8 @@ impl Schema {
 }
 
 /// The schemas of all operators.
-pub fn schemas() -> [&'static Schema; 4] {
-    [&DensityPeaks::SCHEMA, &Merge::SCHEMA, &Unfold::SCHEMA, &UnfoldResidual::SCHEMA]
+pub fn schemas() -> [&'static Schema; 5] {
+    [&DensityPeaks::SCHEMA, &GridKMeans::SCHEMA, &Merge::SCHEMA, &Unfold::SCHEMA, &UnfoldResidual::SCHEMA]
 }
 
 /// Builders that keep the schema tables to one line per entry.

@@ -51,6 +51,8 @@ def model(case, inputs):
     ]
     element = {"f32": TensorProto.FLOAT, "f16": TensorProto.FLOAT16, "i32": TensorProto.INT32}
     rank = {"index": 2, "anchor": 2, "size": 2, "y": 3}
+    if case["op"] == "AilurusGridKMeans":
+        rank = {"z": 3, "index": 3, "weight": 3}
     outputs = [
         helper.make_tensor_value_info(o["name"], element[o["dtype"]], [f"out_{o['name']}_{a}" for a in range(rank[o["name"]])])
         for o in case["outputs"]

@@ -57,7 +57,10 @@ fn check_against(schema: &Schema, list: &Attributes) {
 #[test]
 fn schemas_agree_with_the_operators() {
     let names: Vec<&str> = schemas().iter().map(|s| s.name).collect();
-    assert_eq!(names, ["AilurusDensityPeaks", "AilurusMerge", "AilurusUnfold", "AilurusUnfoldResidual"]);
+    assert_eq!(
+        names,
+        ["AilurusDensityPeaks", "AilurusGridKMeans", "AilurusMerge", "AilurusUnfold", "AilurusUnfoldResidual"]
+    );
     for schema in schemas() {
         assert_eq!((schema.domain, schema.since_version), ("ai.ailurus", 1));
         let first_optional = schema.inputs.iter().position(|p| p.optional).unwrap_or(schema.inputs.len());
@@ -183,4 +186,80 @@ fn calls_with_wrong_lengths_are_refused() {
     let none = UnfoldDims { batch: 0, choices: 1, ..dims };
     assert_eq!(kernel::unfold::<f32>(&[], &[], None, none, &Serial), Ok(vec![]));
     assert_eq!(reference::density_peaks::<f32>(&peaks, &[], 0, 2, (2, 2)).unwrap().index, [] as [i32; 0]);
+}
+
+#[test]
+fn grid_kmeans_attributes_and_shapes() {
+    use ailurus_ops::{GridKMeans, Norm, TemperatureMode};
+    let read = |list: &[(&'static str, AttrValue)]| {
+        GridKMeans::from_attributes(list.iter().map(|(name, value)| (*name, value)))
+    };
+    let params = GridKMeans {
+        iterations: 3,
+        window: 7,
+        neighbors: 20,
+        ties: 4,
+        temperature: 0.02,
+        temperature_mode: TemperatureMode::Absolute,
+        norm: Norm::L2,
+        ..GridKMeans::new(1, 2, Some((8, 9)), (4, 6))
+    };
+    for params in [params, GridKMeans { grid: None, ..params }, GridKMeans::new(0, 0, Some((3, 3)), (3, 3))] {
+        let list = params.attributes();
+        assert_eq!(read(&list), Ok(params));
+        check_against(&GridKMeans::SCHEMA, &list);
+    }
+    let good = params.attributes();
+    let with = |name: &'static str, value: AttrValue| {
+        let mut list = good.clone();
+        list.retain(|(n, _)| *n != name);
+        list.push((name, value));
+        read(&list).unwrap_err().code()
+    };
+    assert_eq!(with("window", AttrValue::Int(0)), "AIL0301");
+    assert_eq!(with("neighbors", AttrValue::Int(0)), "AIL0301");
+    assert_eq!(with("temperature", AttrValue::Float(-1.0)), "AIL0301");
+    assert_eq!(with("temperature", AttrValue::Float(f32::NAN)), "AIL0301");
+    assert_eq!(with("temperature_mode", AttrValue::Str("warm".into())), "AIL0301");
+    assert_eq!(with("norm", AttrValue::Int(1)), "AIL0304");
+    assert_eq!(with("cluster_h", AttrValue::Int(0)), "AIL0301");
+    assert_eq!(with("cluster_h", AttrValue::Int(i64::MAX)), "AIL0301");
+    assert_eq!(with("cluster_h", AttrValue::Int(9)), "AIL0305");
+    assert_eq!(with("grid_w", AttrValue::Int(0)), "AIL0302");
+    assert_eq!(with("tokens", AttrValue::Int(3)), "AIL0303");
+    assert_eq!(read(&[int("cluster_h", 3)]).unwrap_err().code(), "AIL0302");
+    assert_eq!(read(&[int("cluster_h", 3), int("cluster_w", 2)]).unwrap().window, GridKMeans::WINDOW);
+
+    let x = [None, Some(75), Some(16)];
+    let [z, index, weight] = params.output_shapes(&[&x]).unwrap();
+    assert_eq!(resolve(&z, &[&x]), [None, Some(27), Some(16)]);
+    assert_eq!(resolve(&index, &[&x]), [None, Some(75), Some(24)]);
+    assert_eq!(index, weight);
+    assert_eq!(params.output_shapes(&[&[None, Some(74), None]]).unwrap_err().code(), "AIL0306");
+    let open = GridKMeans { grid: None, neighbors: 3, ties: 0, ..params };
+    assert_eq!(open.output_shapes(&[&x]).unwrap_err().code(), "AIL0309");
+    let unknown = [Some(1), None, Some(16)];
+    let [z, index, _] = open.output_shapes(&[&unknown, &[Some(2)]]).unwrap();
+    assert_eq!(resolve(&z, &[&unknown]), [Some(1), Some(27), Some(16)]);
+    assert_eq!(index, [OutDim::Same { input: 0, axis: 0 }, OutDim::Same { input: 0, axis: 1 }, OutDim::Known(3)]);
+    assert_eq!(open.output_shapes(&[&[None, Some(20), None], &[None]]).unwrap_err().code(), "AIL0306");
+    assert_eq!(open.resolve_grid(Some((3, 9))).unwrap_err().code(), "AIL0305");
+}
+
+#[test]
+fn grid_kmeans_calls_with_wrong_lengths_are_refused() {
+    use ailurus_ops::parallel::Serial;
+    use ailurus_ops::{GridKMeans, kernel, reference};
+    let params = GridKMeans::new(0, 0, Some((2, 2)), (1, 2));
+    let x = [0.0f32; 8];
+    assert!(reference::grid_kmeans(&params, &x, 1, 2, (2, 2)).is_ok());
+    for code in [
+        reference::grid_kmeans(&params, &x, 1, 3, (2, 2)).unwrap_err().code(),
+        kernel::grid_kmeans(&params, &x, 1, 2, (1, 4), &Serial).unwrap_err().code(),
+        kernel::grid_kmeans(&params, &[0.0f32; 0], 1, 0, (2, 2), &Serial).unwrap_err().code(),
+    ] {
+        assert_eq!(code, "AIL0306");
+    }
+    assert_eq!(kernel::grid_kmeans(&params, &x, usize::MAX, 2, (2, 2), &Serial).unwrap_err().code(), "AIL0308");
+    assert!(kernel::grid_kmeans::<f32>(&params, &[], 0, 2, (2, 2), &Serial).unwrap().z.is_empty());
 }

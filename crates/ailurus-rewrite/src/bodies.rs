@@ -1,6 +1,12 @@
 //! Function bodies of the operators a plan uses, from the plain data of `ailurus-ops`.
 
-use crate::{DOMAIN, apply::parameters, error::Error, options::UnfoldMode, plan::Plan};
+use crate::{
+    DOMAIN,
+    apply::{density_peaks, grid_kmeans},
+    error::Error,
+    options::UnfoldMode,
+    plan::{ClusterPlan, Plan},
+};
 use ailurus_onnx::{Attribute, DataType, FunctionNode, FunctionSpec, GraphEdit, OpsetImport, Storage, Tensor};
 use ailurus_ops::{
     Assignment, ElementType, Merge, Unfold, UnfoldResidual,
@@ -9,21 +15,29 @@ use ailurus_ops::{
 
 /// Adds a function for each operator the plan uses.
 pub fn add(edit: &mut GraphEdit, plan: &Plan) -> Result<(), Error> {
-    let element = match DataType::from_onnx(plan.cut.dtype) {
-        DataType::F16 => ElementType::F16,
-        _ => ElementType::F32,
+    let element = |dtype| if dtype == DataType::F16 { ElementType::F16 } else { ElementType::F32 };
+    let opset = edit.model().opset();
+    let options = BodyOptions { opset, element: element(DataType::from_onnx(plan.cut.dtype)) };
+    let channels = plan.metric_width()?;
+    let (mut list, assignment) = match &plan.cluster {
+        ClusterPlan::DensityPeaks(p) => (
+            vec![
+                ("AilurusDensityPeaks", density_peaks(plan, p).body(options, channels)?),
+                ("AilurusMerge", Merge.body(options)?),
+            ],
+            Assignment::Hard,
+        ),
+        ClusterPlan::Expedit { expedit } => {
+            (vec![("AilurusGridKMeans", grid_kmeans(plan, expedit).body(options, channels)?)], Assignment::Soft)
+        }
     };
-    let options = BodyOptions { opset: edit.model().opset(), element };
-    let mut list = vec![
-        ("AilurusDensityPeaks", parameters(plan).body(options, plan.metric_width()?)?),
-        ("AilurusMerge", Merge.body(options)?),
-    ];
     let uses = |mode: UnfoldMode| plan.unfolds.iter().any(|u| u.mode == mode);
     if uses(UnfoldMode::Residual) {
-        list.push(("AilurusUnfoldResidual", UnfoldResidual { assignment: Assignment::Hard }.body(options)?));
+        list.push(("AilurusUnfoldResidual", UnfoldResidual { assignment }.body(options)?));
     }
     if uses(UnfoldMode::Copy) {
-        list.push(("AilurusUnfold", Unfold { assignment: Assignment::Hard }.body(options)?));
+        let copied = BodyOptions { opset, element: element(plan.copied_type()) };
+        list.push(("AilurusUnfold", Unfold { assignment }.body(copied)?));
     }
     for (name, body) in list {
         edit.add_function(function(name, body))?;

@@ -24,6 +24,9 @@ pub enum Error {
         /// its name
         name: String,
     },
+    /// Options that do not go together.
+    #[error("AIL0403: the options do not go together: {0}")]
+    Options(&'static str),
     /// A plan contradicts itself.
     #[error("AIL0402: the plan is not usable: {0}\n  next: make a new plan with `ailurus plan`")]
     Plan(String),
@@ -55,6 +58,7 @@ impl Error {
             Self::Model(e) => e.code().to_owned(),
             Self::Operator(e) => e.code().to_owned(),
             Self::Foreign { .. } => "AIL0401".to_owned(),
+            Self::Options(_) => "AIL0403".to_owned(),
             Self::Plan(_) | Self::Edited { .. } => "AIL0402".to_owned(),
         }
     }

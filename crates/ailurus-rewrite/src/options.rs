@@ -91,12 +91,85 @@ pub enum Emit {
     Custom,
 }
 
+/// How tokens from tables, such as positions, are read for clusters that form a grid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tables {
+    /// Tables of numbers with one row per token are resized to the grid of clusters, bilinearly. Masks, and tables with a
+    /// number for each pair of tokens, are gathered.
+    #[default]
+    Resize,
+    /// Every cluster has the row of the patch that lies nearest to the middle of its cell.
+    Gather,
+}
+
+/// How tokens become clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Method {
+    /// Density peaks: clusters of any shape, a token belongs to one.
+    #[default]
+    Ailurus,
+    /// Grid k-means: clusters that form a smaller grid, a token is made of several.
+    Expedit(Expedit),
+}
+
+/// Parameters of [`Method::Expedit`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expedit {
+    /// Rows and columns of clusters.
+    pub grid: (usize, usize),
+    /// Iterations of k-means.
+    pub iterations: usize,
+    /// A patch looks at the clusters within `window / 2` rows and columns of its own cell.
+    pub window: usize,
+    /// Nearest clusters that a patch is made of again.
+    pub neighbors: usize,
+    /// How fast weights fall with squared distance.
+    pub temperature: f32,
+    /// As the released code: an absolute temperature, weights of length one instead of sum one, ties kept.
+    pub parity: bool,
+    /// How tables are read.
+    pub tables: Tables,
+}
+
+impl Expedit {
+    /// The temperature of the published placements, which is absolute.
+    pub const PARITY_TEMPERATURE: f32 = 0.02;
+    /// The number of neighbours of the published placements.
+    pub const PARITY_NEIGHBORS: usize = 20;
+
+    /// Defaults for a grid of clusters.
+    pub fn new(grid: (usize, usize)) -> Self {
+        Self {
+            grid,
+            iterations: ailurus_ops::GridKMeans::ITERATIONS,
+            window: ailurus_ops::GridKMeans::WINDOW,
+            neighbors: ailurus_ops::GridKMeans::NEIGHBORS,
+            temperature: ailurus_ops::GridKMeans::TEMPERATURE,
+            parity: false,
+            tables: Tables::default(),
+        }
+    }
+
+    /// Defaults of the released code for a grid of clusters.
+    pub fn parity(grid: (usize, usize)) -> Self {
+        Self {
+            neighbors: Self::PARITY_NEIGHBORS,
+            temperature: Self::PARITY_TEMPERATURE,
+            parity: true,
+            ..Self::new(grid)
+        }
+    }
+}
+
 /// Everything a plan is made from.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where the cut lies: the blocks before it run on all tokens.
     pub layer: Layer,
-    /// How many clusters.
+    /// How tokens become clusters.
+    pub method: Method,
+    /// How many clusters; with [`Method::Expedit`] as many as its grid has.
     pub keep: Keep,
     /// What distances are measured on.
     pub metric: Metric,
@@ -119,6 +192,7 @@ impl Options {
     pub fn new(layer: impl Into<Layer>) -> Self {
         Self {
             layer: layer.into(),
+            method: Method::default(),
             keep: Keep::Ratio { num: 1, den: 2 },
             metric: Metric::default(),
             unfold: UnfoldMode::default(),

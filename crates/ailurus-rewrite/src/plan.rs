@@ -2,8 +2,9 @@
 
 use crate::{
     layout::Layout,
-    options::{Keep, UnfoldAt, UnfoldMode},
+    options::{Expedit, Keep, Tables, UnfoldAt, UnfoldMode},
 };
+use ailurus_onnx::DataType;
 use serde::{Deserialize, Serialize};
 
 /// Version of the plan format.
@@ -83,9 +84,57 @@ impl TokenPlan {
     }
 }
 
+/// How tokens become clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClusterPlan {
+    /// By density peaks.
+    DensityPeaks(DensityPeaksPlan),
+    /// By grid k-means.
+    Expedit {
+        /// Parameters.
+        expedit: ExpeditPlan,
+    },
+}
+
+/// Parameters of `AilurusGridKMeans`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpeditPlan {
+    /// Rows and columns of clusters.
+    pub grid: (usize, usize),
+    /// Iterations of k-means.
+    pub iterations: usize,
+    /// A patch looks at the clusters within `window / 2` rows and columns of its own cell.
+    pub window: usize,
+    /// Nearest clusters that a patch is made of again.
+    pub neighbors: usize,
+    /// How fast weights fall with squared distance.
+    pub temperature: f32,
+    /// As the released code.
+    pub parity: bool,
+    /// How tables are read.
+    pub tables: Tables,
+}
+
+impl From<Expedit> for ExpeditPlan {
+    fn from(e: Expedit) -> Self {
+        let Expedit { grid, iterations, window, neighbors, temperature, parity, tables } = e;
+        Self { grid, iterations, window, neighbors, temperature, parity, tables }
+    }
+}
+
+impl From<ExpeditPlan> for Expedit {
+    fn from(e: ExpeditPlan) -> Self {
+        let ExpeditPlan { grid, iterations, window, neighbors, temperature, parity, tables } = e;
+        Self { grid, iterations, window, neighbors, temperature, parity, tables }
+    }
+}
+
 /// Parameters of `AilurusDensityPeaks`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClusterPlan {
+#[serde(deny_unknown_fields)]
+pub struct DensityPeaksPlan {
     /// k
     pub neighbors: usize,
     /// λ
@@ -286,6 +335,9 @@ pub struct GatherEdit {
     pub rank: usize,
     /// Rank of what it is combined with: its axes are the last ones of these.
     pub out_rank: usize,
+    /// It is resized to the grid of clusters instead: its element type, as numbered in `TensorProto.DataType`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<i32>,
 }
 
 /// An attention whose scores take cluster sizes into account.
@@ -409,10 +461,16 @@ impl Plan {
                 return bad(format!("{:?} of {patches} patches is not {:?} clusters", t.keep, t.clusters));
             }
         }
+        if let ClusterPlan::Expedit { expedit } = &self.cluster {
+            crate::apply::grid_kmeans(self, expedit).validate()?;
+            if t.clusters != expedit.grid.0.checked_mul(expedit.grid.1) {
+                return bad(format!("{:?} clusters are not a grid of {:?}", t.clusters, expedit.grid));
+            }
+        }
         let unfolded = self.unfolds.iter().filter_map(|u| u.quantization.as_ref());
         let measured = if let MetricPlan::Keys(k) = &self.metric { k.quantization.as_ref() } else { None };
         for q in unfolded.chain(&self.cut.quantization).chain(measured) {
-            if !crate::quantize::is_stored_type(ailurus_onnx::DataType::from_onnx(q.stored)) {
+            if !crate::quantize::is_stored_type(DataType::from_onnx(q.stored)) {
                 return bad(format!(
                     "values with the scale `{}` are stored in another type than 8-bit integers",
                     q.scale
@@ -435,6 +493,13 @@ impl Plan {
             return Ok(());
         }
         Err(crate::Error::Plan(format!("it has format {}, this version reads {FORMAT}", self.format)))
+    }
+
+    /// The type in which weighted copies are made: the wider of those that are asked for.
+    pub(crate) fn copied_type(&self) -> DataType {
+        let copies = self.unfolds.iter().filter(|u| u.mode == UnfoldMode::Copy);
+        let wide = copies.into_iter().any(|u| DataType::from_onnx(u.dtype) != DataType::F16);
+        if wide { DataType::F32 } else { DataType::F16 }
     }
 
     /// Channels of the metric.

@@ -3,15 +3,14 @@
 use crate::{
     error::Error,
     layout::Layout,
-    metric,
-    options::{Metric, Options},
-    plan::{ClusterPlan, Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
+    method, metric,
+    options::{Keep, Method, Metric, Options},
+    plan::{Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
     proportional, quantize,
     simulate::{Extent, Simulation, simulate},
 };
 use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, flops};
 use ailurus_onnx::{DataType, ValueId};
-use ailurus_ops::DensityPeaks;
 
 /// Makes a plan.
 ///
@@ -23,21 +22,16 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let _guard = span.enter();
     let blocks = a.blocks();
     let t = &a.trunk.tokens;
-    let mut params = DensityPeaks::new(t.prefix, t.suffix, a.grid(), options.keep.into());
-    (params.neighbors, params.window, params.spatial_mix) = (options.neighbors, options.window, options.spatial_mix);
-    params.validate()?;
-    let clusters = match (a.patches(), options.keep) {
-        (Some(n), _) => Some(params.tokens(n)?),
-        (None, crate::options::Keep::Tokens(m)) => Some(m),
-        (None, _) => None,
-    };
+    method::check(options)?;
+    let (keep, clusters) = method::clusters(a, options)?;
     let cut = cut(a, layer)?;
-    let extent = Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at };
+    let tables = if let Method::Expedit(e) = options.method { Some(e.tables) } else { None };
+    let extent = Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables };
     let sim = simulate(a, extent)?;
     let mut notes = Vec::new();
-    let metric = match options.metric {
-        Metric::Stream => MetricPlan::Stream,
-        wish => match metric::keys(a, layer) {
+    let metric = match (options.method, options.metric) {
+        (Method::Expedit(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
+        (_, wish) => match metric::keys(a, layer) {
             Some(keys) => MetricPlan::Keys(keys),
             None if wish == Metric::Keys => {
                 return Err(Refusal::new(
@@ -79,15 +73,8 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         blocks,
         trunk: a.asked.clone(),
         unfold_at: options.unfold_at,
-        tokens: TokenPlan {
-            prefix: t.prefix,
-            suffix: t.suffix,
-            grid: a.grid(),
-            patches: a.patches(),
-            keep: options.keep,
-            clusters,
-        },
-        cluster: ClusterPlan { neighbors: options.neighbors, window: options.window, spatial_mix: options.spatial_mix },
+        tokens: TokenPlan { prefix: t.prefix, suffix: t.suffix, grid: a.grid(), patches: a.patches(), keep, clusters },
+        cluster: method::plan(options),
         cut,
         metric,
         region,
@@ -234,8 +221,8 @@ fn count(
             as f64;
     let kept = clusters.map_or_else(
         || match options.keep {
-            crate::options::Keep::Tokens(m) => m as f64,
-            crate::options::Keep::Ratio { num, den } => (patches * num as f64 / den as f64).ceil(),
+            Keep::Tokens(m) => m as f64,
+            Keep::Ratio { num, den } => (patches * num as f64 / den as f64).ceil(),
         },
         |m| m as f64,
     );
@@ -254,6 +241,16 @@ fn count(
             width
         }
     };
-    after += 3.0 * patches * (options.window as f64).min(patches) * width + 2.0 * tokens * channels;
+    after += match options.method {
+        Method::Ailurus => 3.0 * patches * (options.window as f64).min(patches) * width + 2.0 * tokens * channels,
+        Method::Expedit(e) => {
+            let (kept, side) = (kept.min(patches), 2.0 * (e.window / 2) as f64 + 1.0);
+            let around = (side * side).min(kept);
+            // Distances and sums in every iteration, distances to all centres at the end, and the way back.
+            let iteration = 5.0 * patches * around * channels;
+            let back = 2.0 * tokens * (e.neighbors as f64).min(kept) * channels;
+            e.iterations as f64 * iteration + 3.0 * patches * kept * channels + back
+        }
+    };
     Flops { before, after }
 }

@@ -3,8 +3,8 @@
 
 use crate::{
     error::Error,
-    options::{Keep, Metric, Options, UnfoldMode},
-    plan::{MetricPlan, Plan},
+    options::{Keep, Method, Metric, Options, UnfoldMode},
+    plan::{ClusterPlan, DensityPeaksPlan, MetricPlan, Plan},
     planner,
 };
 use ailurus_analyze::Analysis;
@@ -22,6 +22,11 @@ pub fn replay(a: &Analysis, saved: &Plan) -> Result<Plan, Error> {
     known_names(a, saved)?;
     let options = settings(saved);
     let mut fresh = planner::plan(a, &options)?;
+    if matches!(saved.cluster, ClusterPlan::Expedit { .. }) && saved.tokens.keep != fresh.tokens.keep {
+        // A number of clusters is no grid of them.
+        let text = |keep| serde_json::to_value(keep).unwrap_or_default().to_string();
+        return Err(edited("tokens.keep".into(), text(saved.tokens.keep), text(fresh.tokens.keep)));
+    }
     if let Some(fault) = difference(saved, &fresh) {
         // Where only the share was edited, the rest is what the old share gave.
         let keep = saved.tokens.clusters.map_or(Keep::Ratio { num: 1, den: 2 }, Keep::Tokens);
@@ -49,6 +54,13 @@ pub fn replay(a: &Analysis, saved: &Plan) -> Result<Plan, Error> {
 
 /// The options that make a plan like this one, with residual unfolding. Whatever an option decides about a plan has to be read back here.
 pub fn settings(plan: &Plan) -> Options {
+    let plain = Options::new(plan.layer);
+    let plain = match plan.cluster {
+        ClusterPlan::DensityPeaks(DensityPeaksPlan { neighbors, window, spatial_mix }) => {
+            Options { neighbors, window, spatial_mix, ..plain }
+        }
+        ClusterPlan::Expedit { expedit } => Options { method: Method::Expedit(expedit.into()), ..plain },
+    };
     Options {
         keep: plan.tokens.keep,
         metric: match plan.metric {
@@ -58,11 +70,8 @@ pub fn settings(plan: &Plan) -> Options {
         unfold_at: plan.unfold_at,
         // modes are compared one by one
         unfold: UnfoldMode::Residual,
-        neighbors: plan.cluster.neighbors,
-        window: plan.cluster.window,
-        spatial_mix: plan.cluster.spatial_mix,
         proportional: !plan.proportional.is_empty(),
-        ..Options::new(plan.layer)
+        ..plain
     }
 }
 

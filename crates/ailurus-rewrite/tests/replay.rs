@@ -2,7 +2,10 @@
 
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
-use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldMode, apply, options::Keep, plan, prepare, replay};
+use ailurus_rewrite::{
+    Emit, Error, Expedit, Method, Metric, Options, Plan, Tables, UnfoldMode, apply, options::Keep, plan, prepare,
+    replay,
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -114,4 +117,55 @@ fn plans_of_other_models() {
     let (one, two) = (load("torchvision_vit.ts17b"), load("segmenter_mask.ts17b"));
     let made = plan(&Analysis::of(&one).unwrap(), &Options::new(2)).unwrap();
     assert_eq!(replay(&Analysis::of(&two).unwrap(), &made).unwrap_err().code(), "AIL0401");
+}
+
+#[test]
+fn plans_of_grid_k_means() {
+    let model = load("torchvision_vit.ts17b");
+    let a = Analysis::of(&model).unwrap();
+    let options = |e| Options { method: Method::Expedit(e), ..Options::new(2) };
+    let base = Expedit::new((6, 7));
+    let made = plan(&a, &options(base)).unwrap();
+    assert_eq!((made.tokens.clusters, made.tokens.keep), (Some(42), Keep::Tokens(42)));
+    assert!(made.flops.after < made.flops.before);
+    for e in [base, Expedit::parity((6, 7)), Expedit { tables: Tables::Gather, ..base }] {
+        let made = plan(&a, &options(e)).unwrap();
+        let text = serde_json::to_string(&made).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), made);
+        assert_eq!(replay(&a, &made).unwrap(), made);
+    }
+    let check = |edit: &dyn Fn(&mut Value), wanted: Expedit| {
+        let got = replay(&a, &edited(&made, edit)).unwrap();
+        assert_eq!(got, plan(&a, &options(wanted)).unwrap());
+        apply(&model, &got, Emit::Function).unwrap();
+    };
+    check(&|v| v["cluster"]["expedit"]["iterations"] = json!(0), Expedit { iterations: 0, ..base });
+    check(&|v| v["cluster"]["expedit"]["window"] = json!(3), Expedit { window: 3, ..base });
+    check(&|v| v["cluster"]["expedit"]["neighbors"] = json!(1), Expedit { neighbors: 1, ..base });
+    check(&|v| v["cluster"]["expedit"]["temperature"] = json!(2.5), Expedit { temperature: 2.5, ..base });
+    for (field, edit) in [
+        ("tokens.keep", (|v| v["tokens"]["keep"] = json!({"tokens": 30})) as fn(&mut Value)),
+        ("tokens.keep", |v| v["cluster"]["expedit"]["grid"] = json!([6, 6])),
+    ] {
+        let error = replay(&a, &edited(&made, edit)).unwrap_err();
+        assert!(error.code() == "AIL0402" && error.to_string().contains(field), "{error}");
+    }
+    // A plan that is carried out without being compared contradicts itself just as well.
+    let error = apply(&model, &edited(&made, |v| v["cluster"]["expedit"]["grid"] = json!([6, 6])), Emit::Custom);
+    assert_eq!(error.unwrap_err().code(), "AIL0402");
+}
+
+#[test]
+fn grid_k_means_refuses_what_it_has_no_use_for() {
+    let model = load("torchvision_vit.ts17b");
+    let a = Analysis::of(&model).unwrap();
+    let base = Options { method: Method::Expedit(Expedit::new((6, 7))), ..Options::new(2) };
+    let code = |options: Options| plan(&a, &options).unwrap_err().code();
+    assert_eq!(code(Options { proportional: true, ..base.clone() }), "AIL0403");
+    assert_eq!(code(Options { metric: Metric::Keys, ..base.clone() }), "AIL0403");
+    let with = |e| Options { method: Method::Expedit(e), ..base.clone() };
+    assert_eq!(code(with(Expedit::new((13, 2)))), "AIL0305");
+    assert_eq!(code(with(Expedit::new((0, 2)))), "AIL0301");
+    assert_eq!(code(with(Expedit { temperature: f32::NAN, ..Expedit::new((2, 2)) })), "AIL0301");
+    assert_eq!(code(with(Expedit { neighbors: usize::MAX, ..Expedit::new((2, 2)) })), "AIL0301");
 }

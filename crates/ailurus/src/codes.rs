@@ -163,7 +163,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "AIL0305",
         "more clusters than patches",
-        "`--tokens` asks for more clusters than the model has patches. `ailurus inspect` shows how many there are.",
+        "`--tokens` asks for more clusters than the model has patches, or `--grid` for more rows or columns of them. \
+         `ailurus inspect` shows how many there are.",
     ),
     (
         "AIL0306",
@@ -205,8 +206,14 @@ const TABLE: &[(&str, &str, &str)] = &[
         "plan not usable",
         "The plan has another format version, contradicts itself, or says something that the analysis of the model does not; \
          the message names the field. These may be edited: `tokens.keep` (what depends on the number of clusters follows), \
-         `cluster`, `metric` from keys to `\"stream\"`, the `mode` of an unfold from `residual` to `copy`, and entries of \
+         `cluster` (of `--method expedit` not its grid), `metric` from keys to `\"stream\"`, the `mode` of an unfold from `residual` to `copy`, and entries of \
          `proportional` may be left out. For everything else make a new plan with `ailurus plan`.",
+    ),
+    (
+        "AIL0403",
+        "options that do not go together",
+        "The method of clustering has no use for another option: grid k-means (`--method expedit`) measures distances on \
+         the stream, and its clusters have no members to count for `--proportional-attention`.",
     ),
     // Running models.
     (

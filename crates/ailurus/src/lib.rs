@@ -42,6 +42,7 @@ mod options;
 pub mod pipeline;
 #[cfg(feature = "runtime")]
 pub mod plugin;
+pub mod presets;
 mod report;
 mod summary;
 #[cfg(feature = "runtime")]

@@ -2,7 +2,7 @@
 
 use ailurus_onnx::ExternalData;
 use ailurus_rewrite::options::Keep;
-use ailurus_rewrite::{Emit, Layer, Metric, UnfoldAt, UnfoldMode};
+use ailurus_rewrite::{Emit, Layer, Method, Metric, UnfoldAt, UnfoldMode};
 
 use crate::{Error, Result};
 
@@ -73,6 +73,13 @@ impl Options {
         }
         self.rewrite.keep = Keep::Tokens(tokens);
         Ok(self)
+    }
+
+    /// How tokens become clusters; [`Method::Expedit`] brings its own number of them.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.rewrite.method = method;
+        self
     }
 
     /// What distances between tokens are measured on.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ailurus_onnx::WriteReport;
-use ailurus_rewrite::plan::{Flops, MetricPlan, Plan};
+use ailurus_rewrite::plan::{ClusterPlan, Flops, MetricPlan, Plan};
 use ailurus_rewrite::{Emit, UnfoldMode};
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub struct Summary {
     pub cut: String,
     /// Tokens before and after.
     pub tokens: TokenSummary,
+    /// How tokens become clusters: `ailurus` or `expedit`.
+    pub method: &'static str,
     /// What distances are measured on: `keys` or `stream`.
     pub metric: &'static str,
     /// How the operators travel.
@@ -108,6 +110,10 @@ impl Summary {
                 before: t.sequence(),
                 after: t.rows(),
                 keep: t.keep,
+            },
+            method: match plan.cluster {
+                ClusterPlan::DensityPeaks(_) => "ailurus",
+                ClusterPlan::Expedit { .. } => "expedit",
             },
             metric: match plan.metric {
                 MetricPlan::Keys(_) => "keys",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ailurus_onnx::{DataType, Model};
 use ailurus_rewrite::options::Keep;
+use ailurus_rewrite::plan::ClusterPlan;
 use ailurus_rewrite::{Emit, Plan};
 use ailurus_runtime::compare::{self, Difference, Tolerance};
 use ailurus_runtime::latency::{self, Latency, Rounds};
@@ -242,6 +243,12 @@ fn failed(reason: String, verdict: Verdict) -> Error {
 /// True when every patch stays a cluster of its own.
 fn keeps_everything(plan: &Plan) -> bool {
     let t = &plan.tokens;
+    if let ClusterPlan::Expedit { expedit } = &plan.cluster
+        && (expedit.parity || expedit.temperature == 0.0)
+    {
+        // Weights are shared with other clusters even where each patch is one.
+        return false;
+    }
     match t.keep {
         Keep::Ratio { num, den } => num == den,
         Keep::Tokens(_) => t.patches.is_some() && t.patches == t.clusters,

@@ -71,15 +71,17 @@ pub fn clusters(
         _ => 1.0,
     });
     let outputs = loaded.session.run(&inputs)?;
-    let index = outputs.first().and_then(|(_, t)| Some((t.dims().to_vec(), t.as_i32()?)));
+    let index = outputs.first().and_then(|(_, t)| Some((t.dims(), t.as_i32()?)));
     let wrong = |reason: &str| Error::Inputs { reason: reason.to_owned() };
-    let Some((dims, rows)) = index else {
-        return Err(wrong("the clustering gave no index"));
+    // Of several rows that a token is made of, the nearest weighs most: it comes first.
+    let (tokens, rows) = match index {
+        Some(([_, tokens], rows)) => (*tokens, rows.to_vec()),
+        Some(([_, tokens, choices], rows)) => (*tokens, rows.iter().copied().step_by(*choices).collect()),
+        _ => return Err(wrong("the clustering gave no index")),
     };
     let (prefix, suffix) = (plan.tokens.prefix, plan.tokens.suffix);
-    let patches = dims
-        .last()
-        .and_then(|t| t.checked_sub(prefix + suffix))
+    let patches = tokens
+        .checked_sub(prefix + suffix)
         .and_then(|n| rows.get(prefix..prefix + n))
         .ok_or_else(|| wrong("the clustering gave too short an index"))?;
     let (h, w) = plan
@@ -95,7 +97,11 @@ pub fn clusters(
 fn head(model: &Model, plan: &Plan) -> Result<Model> {
     let rewritten = pipeline::rewrite(model, plan, Emit::Function)?;
     let mut edit = GraphEdit::new(rewritten);
-    let index = edit.graph().nodes().find(|(_, n)| n.op_type == "AilurusDensityPeaks").and_then(|(_, n)| n.output(0));
+    let index = edit.graph().nodes().find_map(|(_, n)| match n.op_type.as_str() {
+        "AilurusDensityPeaks" => n.output(0),
+        "AilurusGridKMeans" => n.output(1),
+        _ => None,
+    });
     let Some(index) = index else {
         return Err(ailurus_rewrite::Error::Plan("it does not cluster anything".into()).into());
     };

@@ -114,6 +114,14 @@ impl Builder {
         }
     }
 
+    /// An f32 value as E.
+    pub(crate) fn narrow(&mut self, value: &str) -> String {
+        match self.element {
+            ElementType::F32 => value.to_string(),
+            element => self.cast(value, element.onnx()),
+        }
+    }
+
     /// An f32 value as E, under the name of an output.
     pub(crate) fn narrow_to(&mut self, value: &str, name: &str) {
         match self.element {

@@ -7,7 +7,7 @@
 //!
 //! 1. `rank_i(j)`: position of j when all patches are ordered by squared grid distance from i, ties by index.
 //!    `V(i) = { j : rank_i(j) < λ }`.
-//! 2. `q(i,j) = Σ_c (x_ic − x_jc)²`, in the order of [`LANES`]. `E(i,j) = q(i,j) · w[rank_i(j)]`,
+//! 2. `q(i,j) = Σ_c (x_ic − x_jc)²`, in the order of [`LANES`](crate::lanes::LANES). `E(i,j) = q(i,j) · w[rank_i(j)]`,
 //!    `w[r] = ((1 − α)·r/λ + α)² / d`. E is the square of D = ‖x_i − x_j‖ / √d · s: squares order alike and need no root.
 //!    An E above [`FAR`], infinite or not a number counts as `FAR`.
 //! 3. `m_i` = mean of the k smallest E(i,j), j ∈ V(i), j ≠ i (of all there are if fewer; 0 if none); ρ_i = exp(−m_i).
@@ -22,8 +22,8 @@
 //! Every quantity compared is a number (score may be −∞), so the order is total and the result is a partition into
 //! exactly M non-empty clusters for every input, NaN and infinities included.
 
-use super::distance::{LANES, fold};
 use super::{Clusters, DensityPeaks, FAR, check, log_score};
+use crate::lanes::squared_distance;
 use crate::{Element, Result};
 use std::cmp::Ordering;
 
@@ -112,16 +112,6 @@ fn cluster(params: &DensityPeaks, x: &[Vec<f32>], width: usize, clusters: usize)
         })
         .collect();
     (anchors, joins)
-}
-
-/// Σ_c (a_c − b_c)² in the order of [`LANES`].
-fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for c in 0..a.len() {
-        let difference = a[c] - b[c];
-        sums[c % LANES] += difference * difference;
-    }
-    fold(sums)
 }
 
 /// Makes every squared distance a number, at most [`FAR`].

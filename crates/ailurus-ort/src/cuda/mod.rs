@@ -8,7 +8,7 @@ mod operators;
 mod tests;
 mod workspace;
 
-pub(crate) use operators::create;
+pub(crate) use operators::{create, serves};
 
 use std::ffi::CStr;
 

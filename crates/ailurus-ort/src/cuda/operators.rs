@@ -8,7 +8,12 @@ use crate::error::Result;
 use crate::operators::{Attributes, Kernel, pairs, rank, run_time_grid, shapes, unfold_dims};
 use crate::ort::Call;
 
-/// Makes the kernel of a node.
+/// True for the operators that have kernels for CUDA devices.
+pub(crate) fn serves(schema: &Schema) -> bool {
+    [&DensityPeaks::SCHEMA, &Merge::SCHEMA, &Unfold::SCHEMA, &UnfoldResidual::SCHEMA].contains(&schema)
+}
+
+/// Makes the kernel of a node of an operator that is served.
 pub(crate) fn create(schema: &Schema, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
     let element = Element::from(element);
     Ok(match schema.name {
@@ -36,7 +41,9 @@ impl Kernel for Peaks {
         let [index, anchor, size] = self.params.output_shapes(&shapes(&inputs))?;
         let metric = &inputs[0];
         // The one input that is in the processor's memory: sizes of launches depend on it.
-        let grid = self.params.resolve_grid(inputs.get(1).map(run_time_grid).transpose()?)?;
+        let grid = self
+            .params
+            .resolve_grid(inputs.get(1).map(|grid| run_time_grid(&DensityPeaks::SCHEMA, grid)).transpose()?)?;
         let (index, index_dims) = call.allocate(0, &index, &inputs)?;
         let (anchor, _) = call.allocate(1, &anchor, &inputs)?;
         let (size, _) = call.allocate(2, &size, &inputs)?;

@@ -49,7 +49,9 @@ impl<E: Element> Kernel for Peaks<E> {
         let [index, anchor, size] = self.params.output_shapes(&shapes(&inputs))?;
         let metric = &inputs[0];
         let (batch, channels) = (metric.dim(0), metric.dim(2));
-        let grid = self.params.resolve_grid(inputs.get(1).map(run_time_grid).transpose()?)?;
+        let grid = self
+            .params
+            .resolve_grid(inputs.get(1).map(|grid| run_time_grid(&DensityPeaks::SCHEMA, grid)).transpose()?)?;
         let windows = self.windows(grid)?;
         // SAFETY: types are those of the schema, each output is made once, and memory is the processor's.
         unsafe {

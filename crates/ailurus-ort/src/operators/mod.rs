@@ -1,11 +1,12 @@
 //! The operators: one file each, which reads the node, applies the shape rule and calls the kernel of `ailurus-ops`.
 
 mod density_peaks;
+mod grid_kmeans;
 mod merge;
 mod unfold;
 mod unfold_residual;
 
-use ailurus_ops::{AttrValue, Element, ElementType, OutDim, Schema, UnfoldDims};
+use ailurus_ops::{AttrValue, Element, ElementType, Error as Objection, OutDim, Schema, UnfoldDims};
 
 use crate::error::Result;
 use crate::ort::{Call, Input};
@@ -68,9 +69,20 @@ impl Operator {
     }
 }
 
+impl Provider {
+    /// True when it has kernels for an operator. Where a device has none, ONNX Runtime takes the processor's.
+    pub(crate) fn serves(self, #[cfg_attr(not(feature = "cuda"), allow(unused))] operator: &Operator) -> bool {
+        match self {
+            Self::Cpu => true,
+            #[cfg(feature = "cuda")]
+            Self::Cuda => crate::cuda::serves(operator.schema),
+        }
+    }
+}
+
 /// All operators.
-pub(crate) const OPERATORS: [Operator; 4] =
-    [density_peaks::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];
+pub(crate) const OPERATORS: [Operator; 5] =
+    [density_peaks::OPERATOR, grid_kmeans::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];
 
 /// What an operator's file provides for each element type.
 trait Typed<E: Element>: Kernel + Sized + 'static {
@@ -93,25 +105,25 @@ pub(crate) fn shapes<'a>(inputs: &'a [Input<'_>]) -> Vec<&'a [Option<usize>]> {
     inputs.iter().map(|input| input.dims.as_slice()).collect()
 }
 
-/// The rank of an input; 0 where there is none, to which the operator objects.
-pub(crate) fn rank(shapes: Shapes<'_>, input: usize) -> usize {
-    shapes.get(input).map_or(0, |dims| dims.len())
-}
-
-/// Height and width from the input `grid` of `AilurusDensityPeaks`, which is in the processor's memory on every provider.
-pub(crate) fn run_time_grid(input: &Input<'_>) -> Result<(usize, usize)> {
+/// Height and width from the input `grid` of an operator, which is in the processor's memory on every provider.
+pub(crate) fn run_time_grid(schema: &Schema, input: &Input<'_>) -> Result<(usize, usize)> {
     // SAFETY: the schema says 64-bit integers, in the processor's memory.
     let values = unsafe { input.slice::<i64>() };
     match *values {
         [h, w] if h > 0 && w > 0 => Ok((h as usize, w as usize)),
-        _ => Err(ailurus_ops::Error::Shape {
-            operator: ailurus_ops::DensityPeaks::SCHEMA.name,
+        _ => Err(Objection::Shape {
+            operator: schema.name,
             input: "grid",
             expected: "height and width, both at least 1".into(),
             got: format!("{values:?}"),
         }
         .into()),
     }
+}
+
+/// The rank of an input; 0 where there is none, to which the operator objects.
+pub(crate) fn rank(shapes: Shapes<'_>, input: usize) -> usize {
+    shapes.get(input).map_or(0, |dims| dims.len())
 }
 
 /// Sizes of either way back.

@@ -2,7 +2,10 @@
 //! the class token and appends queries of its own.
 
 use super::{Clusters, build::Build};
-use crate::{error::Error, plan::Plan};
+use crate::{
+    error::Error,
+    plan::{ClusterPlan, Plan},
+};
 use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
 use std::collections::HashMap;
 
@@ -10,11 +13,12 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub struct Arranged {
     indices: HashMap<(usize, usize), ValueId>,
+    weights: HashMap<(usize, usize), ValueId>,
     sizes: HashMap<(usize, usize), ValueId>,
 }
 
 impl Arranged {
-    /// Row of each token: i32 `[B, prefix + N + suffix]`.
+    /// Row of each token: i32 `[B, prefix + N + suffix]`, with a last axis where a token is made of several.
     pub fn index(
         &mut self,
         b: &mut Build,
@@ -33,23 +37,64 @@ impl Arranged {
         let shift = prefix as i32 - plan.tokens.prefix as i32;
         let moved = ints(b, &[], &[shift])?;
         let mut parts = vec![b.op("patch_index", "Add", &[patches, moved], &[], None)?];
+        // One row number per token, the same for all that it may be made of.
+        let column = |count: usize| match clusters.weight {
+            None => vec![1, count as i64],
+            Some(_) => vec![1, count as i64, 1],
+        };
         if prefix > 0 {
             let rows: Vec<i32> = (0..prefix as i32).collect();
             let zero = zero_column(b, clusters.index)?;
-            let list = ints(b, &[1, prefix as i64], &rows)?;
+            let list = ints(b, &column(prefix), &rows)?;
             parts.insert(0, b.op("prefix_index", "Add", &[zero, list], &[], None)?);
         }
         if suffix > 0 {
             let rows: Vec<i32> = (0..suffix as i32).map(|i| i + prefix as i32).collect();
             let zero = zero_column(b, clusters.index)?;
-            let list = ints(b, &[1, suffix as i64], &rows)?;
+            let list = ints(b, &column(suffix), &rows)?;
             let behind = b.op("suffix_start", "Add", &[zero, list], &[], None)?;
             let m = clusters_count(b, plan, clusters)?;
             parts.push(b.op("suffix_index", "Add", &[behind, m], &[], None)?);
         }
-        let v = b.op("index_beside", "Concat", &parts, &[("axis", Attribute::Int(1))], None)?;
+        let v = joined(b, "index_beside", &parts)?;
         self.indices.insert((prefix, suffix), v);
         Ok(v)
+    }
+
+    /// Weights of the rows of each token: f32 `[B, prefix + N + suffix, K]`.
+    pub fn weight(
+        &mut self,
+        b: &mut Build,
+        plan: &Plan,
+        clusters: &Clusters,
+        prefix: usize,
+        suffix: usize,
+    ) -> Result<Option<ValueId>, Error> {
+        let (Some(weight), ClusterPlan::Expedit { expedit }) = (clusters.weight, &plan.cluster) else {
+            return Ok(None);
+        };
+        if (prefix, suffix) == (plan.tokens.prefix, plan.tokens.suffix) {
+            return Ok(Some(weight));
+        }
+        if let Some(&v) = self.weights.get(&(prefix, suffix)) {
+            return Ok(Some(v));
+        }
+        let choices = super::grid_kmeans(plan, expedit).choices();
+        let mut parts = vec![patches(b, plan, weight)?];
+        for (count, front) in [(prefix, true), (suffix, false)] {
+            if count == 0 {
+                continue;
+            }
+            let zero = zero_column(b, weight)?;
+            let name = b.name("own_weight");
+            let own: Vec<f32> = (0..count * choices).map(|i| f32::from(u8::from(i % choices == 0))).collect();
+            let list = b.edit.add_initializer(Tensor::from_f32(name, &[1, count as i64, choices as i64], &own))?;
+            let v = b.op("own_weights", "Add", &[zero, list], &[], None)?;
+            parts.insert(if front { 0 } else { parts.len() }, v);
+        }
+        let v = joined(b, "weight_beside", &parts)?;
+        self.weights.insert((prefix, suffix), v);
+        Ok(Some(v))
     }
 
     /// Tokens in each row: f32 `[B, prefix + M + suffix]`.
@@ -62,31 +107,36 @@ impl Arranged {
         suffix: usize,
     ) -> Result<ValueId, Error> {
         if (prefix, suffix) == (plan.tokens.prefix, plan.tokens.suffix) {
-            return Ok(clusters.size);
+            return clusters.size();
         }
         if let Some(&v) = self.sizes.get(&(prefix, suffix)) {
             return Ok(v);
         }
-        let patches = patches(b, plan, clusters.size)?;
+        let size = clusters.size()?;
+        let patches = patches(b, plan, size)?;
         let mut parts = vec![patches];
         for (count, front) in [(prefix, true), (suffix, false)] {
             if count == 0 {
                 continue;
             }
             // The first row of every image, times zero, plus one: as many images as there are.
-            let first = first_column(b, clusters.size)?;
+            let first = first_column(b, size)?;
             let zero = b.op("no_size", "Sub", &[first, first], &[], None)?;
             let name = b.name("single");
             let ones = b.edit.add_initializer(Tensor::from_f32(name, &[1, count as i64], &vec![1.0; count]))?;
             let v = b.op("single_size", "Add", &[zero, ones], &[], None)?;
             parts.insert(if front { 0 } else { parts.len() }, v);
         }
-        let v = match parts[..] {
-            [only] => only,
-            _ => b.op("size_beside", "Concat", &parts, &[("axis", Attribute::Int(1))], None)?,
-        };
+        let v = joined(b, "size_beside", &parts)?;
         self.sizes.insert((prefix, suffix), v);
         Ok(v)
+    }
+}
+
+fn joined(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
+    match parts {
+        [only] => Ok(*only),
+        _ => b.op(what, "Concat", parts, &[("axis", Attribute::Int(1))], None),
     }
 }
 
@@ -110,8 +160,8 @@ fn first_column(b: &mut Build, v: ValueId) -> Result<ValueId, Error> {
     b.op("first", "Slice", &[v, start, end, axis], &[], None)
 }
 
-/// i32 zeros `[B, 1]`.
-fn zero_column(b: &mut Build, index: ValueId) -> Result<ValueId, Error> {
+/// Zeros in the type and shape of the first column.
+pub fn zero_column(b: &mut Build, index: ValueId) -> Result<ValueId, Error> {
     let first = first_column(b, index)?;
     b.op("zero", "Sub", &[first, first], &[], None)
 }
@@ -121,7 +171,7 @@ fn clusters_count(b: &mut Build, plan: &Plan, clusters: &Clusters) -> Result<Val
     if let Some(m) = plan.tokens.clusters.and_then(|m| i32::try_from(m).ok()) {
         return ints(b, &[1], &[m]);
     }
-    let shape = b.op("anchor_shape", "Shape", &[clusters.anchor], &[], None)?;
+    let shape = b.op("anchor_shape", "Shape", &[clusters.anchor()?], &[], None)?;
     let one = b.ints(&[1])?;
     let rows = b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)?;
     let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;

@@ -5,16 +5,26 @@ use super::{
     build::{Build, StreamShape},
     metric, quantize,
 };
-use crate::{DOMAIN, error::Error, plan::Plan};
-use ailurus_onnx::{Attribute, DataType, NodeSpec, Use, ValueId};
-use ailurus_ops::{AttrValue, Attributes, DensityPeaks};
+use crate::{
+    DOMAIN,
+    error::Error,
+    method,
+    plan::{ClusterPlan, DensityPeaksPlan, ExpeditPlan, Plan},
+};
+use ailurus_onnx::{Attribute, DataType, NodeSpec, TensorType, Use, ValueId};
+use ailurus_ops::{AttrValue, Attributes, DensityPeaks, GridKMeans};
 
-/// Parameters of the clustering operator.
-pub fn parameters(plan: &Plan) -> DensityPeaks {
+/// Parameters of density peaks.
+pub fn density_peaks(plan: &Plan, peaks: &DensityPeaksPlan) -> DensityPeaks {
     let t = &plan.tokens;
-    let mut p = DensityPeaks::new(t.prefix, t.suffix, t.grid, t.keep.into());
-    (p.neighbors, p.window, p.spatial_mix) = (plan.cluster.neighbors, plan.cluster.window, plan.cluster.spatial_mix);
-    p
+    let plain = DensityPeaks::new(t.prefix, t.suffix, t.grid, t.keep.into());
+    let DensityPeaksPlan { neighbors, window, spatial_mix } = *peaks;
+    DensityPeaks { neighbors, window, spatial_mix, ..plain }
+}
+
+/// Parameters of grid k-means.
+pub fn grid_kmeans(plan: &Plan, expedit: &ExpeditPlan) -> GridKMeans {
+    method::grid_kmeans(plan.tokens.prefix, plan.tokens.suffix, plan.tokens.grid, expedit)
 }
 
 /// Operator attributes as node attributes.
@@ -37,32 +47,11 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
     let quantization = plan.cut.quantization.as_ref();
     let numbers = quantize::numbers(b, "stream_numbers", targets.cut, quantization, full.laid_out(plan.cut.layout))?;
     let base = b.canonical("stream", numbers, plan.cut.layout, &full)?;
-    let measured = metric::value(b, plan, targets, base)?;
-
-    let mut inputs = vec![measured];
-    inputs.extend(grid(b, plan)?);
-    let name = b.name("density_peaks");
-    let mut spec = NodeSpec::new("AilurusDensityPeaks", inputs).domain(DOMAIN).name(name);
-    for (what, ty) in [
-        ("index", full.rows(DataType::I32)),
-        ("anchor", merged.rows(DataType::I32)),
-        ("size", merged.rows(DataType::F32)),
-    ] {
-        let name = b.name(what);
-        spec = spec.output(name, Some(ty));
-    }
-    let node = b.edit.add_node(attributes(spec, parameters(plan).attributes()))?;
-    let outputs = b.edit.outputs(node);
-    let [index, anchor, size] = outputs[..] else {
-        return Err(Error::Plan("the clustering node has lost an output".into()));
+    let made = match &plan.cluster {
+        ClusterPlan::DensityPeaks(peaks) => peaks_and_means(b, plan, targets, peaks, base)?,
+        ClusterPlan::Expedit { expedit } => centres(b, plan, expedit, base)?,
     };
-
-    let name = b.name("merged");
-    let spec = NodeSpec::new("AilurusMerge", [base, index, size])
-        .domain(DOMAIN)
-        .name(name.clone())
-        .output(name, Some(merged.ty()));
-    let mut start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
+    let mut start = made.start;
     let mut stream = b.restored("merged_stream", start, plan.cut.layout, &merged)?;
     if quantization.is_some() {
         let ty = merged.laid_out(plan.cut.layout);
@@ -75,7 +64,71 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
         Use::Input { node, .. } | Use::Capture { node } => targets.region.contains(&node),
         Use::GraphOutput { .. } => false,
     })?;
-    Ok(Clusters { index, anchor, base, start, size })
+    Ok(Clusters { start, ..made })
+}
+
+/// Density peaks, and the means of their members.
+fn peaks_and_means(
+    b: &mut Build,
+    plan: &Plan,
+    targets: &Targets,
+    peaks: &DensityPeaksPlan,
+    base: ValueId,
+) -> Result<Clusters, Error> {
+    let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
+    let measured = metric::value(b, plan, targets, base)?;
+    let outputs = [
+        ("index", full.rows(DataType::I32)),
+        ("anchor", merged.rows(DataType::I32)),
+        ("size", merged.rows(DataType::F32)),
+    ];
+    let list = density_peaks(plan, peaks).attributes();
+    let [index, anchor, size] = node(b, plan, "density_peaks", "AilurusDensityPeaks", measured, outputs, list)?;
+    let name = b.name("merged");
+    let spec = NodeSpec::new("AilurusMerge", [base, index, size])
+        .domain(DOMAIN)
+        .name(name.clone())
+        .output(name, Some(merged.ty()));
+    let start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
+    Ok(Clusters { index, weight: None, anchor: Some(anchor), base, start, size: Some(size) })
+}
+
+/// Grid k-means.
+fn centres(b: &mut Build, plan: &Plan, expedit: &ExpeditPlan, base: ValueId) -> Result<Clusters, Error> {
+    let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
+    let params = grid_kmeans(plan, expedit);
+    let choices = StreamShape { channels: Some(params.choices() as i64), ..full };
+    let outputs = [
+        ("merged", merged.ty()),
+        ("index", StreamShape { dtype: DataType::I32, ..choices.clone() }.ty()),
+        ("weight", StreamShape { dtype: DataType::F32, ..choices }.ty()),
+    ];
+    let list = params.attributes();
+    let [start, index, weight] = node(b, plan, "grid_kmeans", "AilurusGridKMeans", base, outputs, list)?;
+    Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None })
+}
+
+/// A node that clusters.
+fn node(
+    b: &mut Build,
+    plan: &Plan,
+    name: &str,
+    op: &str,
+    input: ValueId,
+    outputs: [(&str, TensorType); 3],
+    list: Attributes,
+) -> Result<[ValueId; 3], Error> {
+    let mut inputs = vec![input];
+    inputs.extend(grid(b, plan)?);
+    let name = b.name(name);
+    let mut spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name);
+    for (what, ty) in outputs {
+        let name = b.name(what);
+        spec = spec.output(name, Some(ty));
+    }
+    let node = b.edit.add_node(attributes(spec, list))?;
+    let outputs = b.edit.outputs(node);
+    outputs[..].try_into().map_err(|_| Error::Plan("the clustering node has lost an output".into()))
 }
 
 /// Rows and columns at run time, where they are not attributes.

@@ -1,6 +1,6 @@
 //! Gathers tables and masks that have a row per token by the token that stands for each cluster.
 
-use super::{Clusters, Targets, arranged::patches, build::Build};
+use super::{Clusters, Targets, arranged::patches, build::Build, corners};
 use crate::{
     error::Error,
     plan::{Coverage, GatherEdit, Plan},
@@ -8,17 +8,27 @@ use crate::{
 use ailurus_onnx::{Attribute, DataType, ValueId};
 use std::collections::HashMap;
 
+/// What makes the reading of a table the same in two places: the table, token axes, which tokens, batch axis, rank of the
+/// result, and the type in which it is resized.
+type Reading = (ValueId, Vec<usize>, Coverage, usize, usize, Option<i32>);
+
 pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
     // A table used by several blocks is gathered once.
-    let mut made: HashMap<(ValueId, Vec<usize>, Coverage, usize, usize), ValueId> = HashMap::new();
+    let mut made: HashMap<Reading, ValueId> = HashMap::new();
     for (edit, &node) in plan.gathers.iter().zip(&targets.gathers) {
         let table = b.edit.graph().node(node).input(edit.input);
         let table = table.ok_or_else(|| Error::Plan(format!("`{}` has no input {}", edit.node, edit.input)))?;
-        let key = (table, edit.axes.clone(), edit.coverage, edit.batch, edit.out_rank);
+        let key = (table, edit.axes.clone(), edit.coverage, edit.batch, edit.out_rank, edit.resize);
         let new = match made.get(&key) {
             Some(&v) => v,
             None => {
-                let v = gather(b, plan, clusters, edit, table)?;
+                let v = match edit.resize {
+                    None => {
+                        let rows = representatives(b, plan, clusters, edit.coverage)?;
+                        gather(b, edit, table, rows)?
+                    }
+                    Some(dtype) => resize(b, plan, clusters, edit, table, DataType::from_onnx(dtype))?,
+                };
                 made.insert(key, v);
                 v
             }
@@ -28,15 +38,36 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
     Ok(())
 }
 
-/// The table with its rows picked for each image, aligned with what it is combined with.
-fn gather(
+/// The table resized to the grid of clusters: a weighted sum of its rows, for a row that lies between others.
+fn resize(
     b: &mut Build,
     plan: &Plan,
     clusters: &Clusters,
     edit: &GatherEdit,
     table: ValueId,
+    dtype: DataType,
 ) -> Result<ValueId, Error> {
-    let rows = representatives(b, plan, clusters, edit.coverage)?;
+    let corners = corners::around(b, plan, clusters, edit)?;
+    let whole = corners.len() == 1;
+    let mut sum: Option<ValueId> = None;
+    for corner in corners {
+        let mut part = gather(b, edit, table, corner.rows)?;
+        if !whole {
+            // What is hidden by minus infinity stays hidden, and nothing of it is a number no more.
+            let lowest = b.float(dtype, if dtype == DataType::F16 { -6e4 } else { -1e30 })?;
+            part = b.op("corner", "Max", &[part, lowest], &[], None)?;
+            part = b.op("corner_share", "Mul", &[part, corner.weight], &[], None)?;
+        }
+        sum = Some(match sum {
+            None => part,
+            Some(sum) => b.op("resized", "Add", &[sum, part], &[], None)?,
+        });
+    }
+    sum.ok_or_else(|| Error::Plan("a table without corners".into()))
+}
+
+/// The table with its rows picked for each image, aligned with what it is combined with.
+fn gather(b: &mut Build, edit: &GatherEdit, table: ValueId, rows: ValueId) -> Result<ValueId, Error> {
     let rank = edit.out_rank;
     let missing = rank.checked_sub(edit.rank).ok_or_else(|| Error::Plan("a table of too many axes".into()))?;
     if edit.per_image {
@@ -143,8 +174,9 @@ fn pairs(b: &mut Build, v: ValueId, rows: ValueId, rank: usize) -> Result<ValueI
 
 /// Position in the table of the token that stands for each row: i64 `[B, R]` or `[B, M]`.
 fn representatives(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Coverage) -> Result<ValueId, Error> {
+    let Some(anchor) = clusters.anchor else { return corners::nearest(b, plan, clusters, coverage) };
     let to = Attribute::Int(i64::from(DataType::I64.to_onnx()));
-    let anchor = b.op("anchor_i64", "Cast", &[clusters.anchor], &[("to", to)], None)?;
+    let anchor = b.op("anchor_i64", "Cast", &[anchor], &[("to", to)], None)?;
     if coverage == Coverage::Sequence {
         return Ok(anchor);
     }

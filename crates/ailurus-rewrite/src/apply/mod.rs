@@ -3,6 +3,7 @@
 mod arranged;
 mod build;
 mod cluster;
+mod corners;
 mod declare;
 mod gather;
 mod metric;
@@ -13,7 +14,8 @@ mod unfold;
 
 use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare, skip};
 use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
-pub use cluster::parameters;
+use ailurus_ops::Assignment;
+pub use cluster::{density_peaks, grid_kmeans};
 
 use arranged::Arranged;
 use build::Build;
@@ -22,16 +24,32 @@ use std::collections::HashSet;
 /// Values the passes hand to each other.
 #[derive(Clone, Copy)]
 struct Clusters {
-    /// Row of each token: i32 `[B, T]`.
+    /// Row of each token: i32 `[B, T]`, or `[B, T, K]` where a token is made of several.
     index: ValueId,
-    /// Representative of each row: i32 `[B, R]`.
-    anchor: ValueId,
+    /// Weights of these: f32 `[B, T, K]`.
+    weight: Option<ValueId>,
+    /// Representative of each row: i32 `[B, R]`; clusters that form a grid have none.
+    anchor: Option<ValueId>,
     /// The full stream at the cut, `[B, T, C]`.
     base: ValueId,
     /// Its merged form, `[B, R, C]`.
     start: ValueId,
-    /// Tokens in each row: f32 `[B, R]`.
-    size: ValueId,
+    /// Tokens in each row: f32 `[B, R]`; known where every token belongs to one row.
+    size: Option<ValueId>,
+}
+
+impl Clusters {
+    fn assignment(&self) -> Assignment {
+        if self.weight.is_some() { Assignment::Soft } else { Assignment::Hard }
+    }
+
+    fn anchor(&self) -> Result<ValueId, Error> {
+        self.anchor.ok_or_else(|| Error::Plan("it asks for representatives of clusters that have none".into()))
+    }
+
+    fn size(&self) -> Result<ValueId, Error> {
+        self.size.ok_or_else(|| Error::Plan("it asks for the size of clusters that have none".into()))
+    }
 }
 
 /// Applies a plan to the model it was made for.

@@ -47,8 +47,8 @@ fn assemble(
                 let at = b.ints(&[i as i64])?;
                 b.op("dim", "Gather", &[old, at], &[("axis", Attribute::Int(0))], None)?
             }
-            DimSpec::Rows(n) => count(b, plan, clusters.anchor, false, n)?,
-            DimSpec::Clusters(n) => count(b, plan, clusters.anchor, true, n)?,
+            DimSpec::Rows(n) => count(b, plan, clusters.anchor()?, false, n)?,
+            DimSpec::Clusters(n) => count(b, plan, clusters.anchor()?, true, n)?,
             DimSpec::Tokens(n) => count(b, plan, clusters.index, false, n)?,
             DimSpec::Patches(n) => count(b, plan, clusters.index, true, n)?,
         });

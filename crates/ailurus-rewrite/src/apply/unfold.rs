@@ -13,7 +13,7 @@ use crate::{
     options::UnfoldMode,
     plan::{Plan, UnfoldEdit},
 };
-use ailurus_onnx::{DataType, NodeId, NodeSpec, Tensor, Use, ValueId};
+use ailurus_onnx::{Attribute, DataType, NodeId, NodeSpec, Tensor, Use, ValueId};
 use ailurus_ops::{Assignment, Unfold, UnfoldResidual};
 
 pub fn insert(
@@ -67,19 +67,38 @@ fn one(
     let z = quantize::numbers(b, "reduced_numbers", value, quantization, merged.laid_out(edit.layout))?;
     let z = b.canonical("reduced", z, edit.layout, &merged)?;
     let name = b.name("unfolded");
-    let (op, inputs, list) = match edit.mode {
+    let assignment = clusters.assignment();
+    // One function serves all copies, and a weighted sum is written for one type.
+    let copied = (edit.mode == UnfoldMode::Copy && assignment == Assignment::Soft)
+        .then(|| plan.copied_type())
+        .filter(|&dtype| dtype != full.dtype);
+    let z = cast(b, "reduced_type", z, copied)?;
+    let (op, mut inputs, weight, list) = match edit.mode {
         UnfoldMode::Residual => (
             "AilurusUnfoldResidual",
             vec![z, clusters.start, clusters.base, clusters.index],
-            UnfoldResidual { assignment: Assignment::Hard }.attributes(),
+            clusters.weight,
+            UnfoldResidual { assignment }.attributes(),
         ),
         UnfoldMode::Copy => {
             let index = arranged.index(b, plan, clusters, edit.prefix, edit.suffix)?;
-            ("AilurusUnfold", vec![z, index], Unfold { assignment: Assignment::Hard }.attributes())
+            let weight = arranged.weight(b, plan, clusters, edit.prefix, edit.suffix)?;
+            ("AilurusUnfold", vec![z, index], weight, Unfold { assignment }.attributes())
         }
     };
-    let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(full.ty()));
+    inputs.extend(weight);
+    let made = StreamShape { dtype: copied.unwrap_or(full.dtype), ..full.clone() };
+    let spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name.clone()).output(name, Some(made.ty()));
     let y = b.edit.add(attributes(spec, list))?;
+    let y = cast(b, "unfolded_type", y, copied.map(|_| full.dtype))?;
     let y = b.restored("unfolded_stream", y, edit.layout, &full)?;
     quantize::stored(b, "unfolded_stored", y, quantization, full.laid_out(edit.layout))
+}
+
+/// A value in another type, where one is asked for.
+fn cast(b: &mut Build, what: &str, v: ValueId, to: Option<DataType>) -> Result<ValueId, Error> {
+    match to {
+        None => Ok(v),
+        Some(to) => b.op(what, "Cast", &[v], &[("to", Attribute::Int(i64::from(to.to_onnx())))], None),
+    }
 }

@@ -11,7 +11,7 @@ mod operands;
 mod tables;
 
 use crate::{
-    options::{UnfoldAt, UnfoldMode},
+    options::{Tables, UnfoldAt, UnfoldMode},
     plan::{GatherEdit, OperandEdit, Reroute, UnfoldEdit},
 };
 use ailurus_analyze::{
@@ -65,6 +65,8 @@ struct Simulator<'a, 'm> {
     full: NodeSet,
     /// Nodes behind the encoder that must not join the region.
     banned: NodeSet,
+    /// How tables are read, where clusters form a grid.
+    grid_tables: Option<Tables>,
     /// Something was learnt that needs another pass.
     again: bool,
     out: Simulation,
@@ -81,6 +83,8 @@ pub struct Extent {
     pub unfold: UnfoldMode,
     /// Where.
     pub at: UnfoldAt,
+    /// How tables are read, where clusters form a grid.
+    pub tables: Option<Tables>,
 }
 
 /// Simulates the region behind a cut.
@@ -120,6 +124,7 @@ pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
         uniform: HashSet::new(),
         full: NodeSet::empty(g),
         banned: NodeSet::empty(g),
+        grid_tables: extent.tables,
         again: false,
         out: Simulation::empty(&interp.atoms),
         interp,

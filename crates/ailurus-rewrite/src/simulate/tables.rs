@@ -3,10 +3,11 @@
 use super::Simulator;
 use crate::{
     layout::Layout,
+    options::Tables,
     plan::{Coverage, GatherEdit},
 };
 use ailurus_analyze::{Code, Refusal, abs::Abs, axis::Axis, interp::wrap, transfer};
-use ailurus_onnx::{Node, NodeId, ValueId};
+use ailurus_onnx::{DataType, Node, NodeId, ValueId};
 use std::collections::HashSet;
 
 /// The tables of a rotation that have a row per token: positions, or angles where there are no positions to look up.
@@ -138,6 +139,20 @@ impl Simulator<'_, '_> {
             }
             // Gathered rows differ from image to image, as the clusters do.
             new[batch] = out[batch].clone();
+            // A number for a row that lies between others; of pairs, and of what is no number, the nearest is taken.
+            let numbers = matches!(table.dtype, DataType::F32 | DataType::F16);
+            let resize = (self.grid_tables == Some(Tables::Resize) && numbers && !pair).then(|| table.dtype.to_onnx());
+            if self.grid_tables.is_some() && self.a.grid().is_none() {
+                return Err(self.refuse(
+                    Code::AIL0210,
+                    id,
+                    format!(
+                        "the table `{}` has a row per token of a grid that is only known at run time, which a grid of \
+                         clusters cannot be laid over",
+                        self.g.name_of(v)
+                    ),
+                ));
+            }
             let hits: Vec<usize> = hits.into_iter().map(|k| k + offset).collect();
             table.axes = Some(new);
             table.activation = true;
@@ -150,6 +165,7 @@ impl Simulator<'_, '_> {
                 per_image,
                 rank,
                 out_rank: out.len(),
+                resize,
             });
         }
         Ok(())

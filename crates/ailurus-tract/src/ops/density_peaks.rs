@@ -71,16 +71,7 @@ impl Operator for DensityPeaks {
     }
 
     fn eval(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
-        let grid = match inputs.get(1) {
-            Some(grid) => {
-                let grid = grid.cast_to::<i64>()?;
-                let [h, w] = *grid.try_as_plain_ram()?.as_slice::<i64>()? else {
-                    bail!("grid has {} elements, not 2", grid.len());
-                };
-                Some((usize::try_from(h)?, usize::try_from(w)?))
-            }
-            None => None,
-        };
+        let grid = slices::grid(inputs.get(1))?;
         let grid = self.0.resolve_grid(grid).map_err(objection)?;
         let metric = &inputs[0];
         by_element!(metric, cluster(&self.0, metric, grid))

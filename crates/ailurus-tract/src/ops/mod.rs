@@ -5,6 +5,7 @@
 
 mod attributes;
 mod density_peaks;
+mod grid_kmeans;
 mod merge;
 mod rules;
 mod slices;
@@ -20,6 +21,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use self::density_peaks::DensityPeaks;
+use self::grid_kmeans::GridKMeans;
 use self::merge::Merge;
 use self::unfold::{Unfold, UnfoldResidual};
 
@@ -48,6 +50,7 @@ trait Operator: Clone + Debug + Hash + Eq + Send + Sync + 'static {
 /// with one of these names is refused.
 pub fn register(onnx: &mut Onnx) {
     add::<DensityPeaks>(onnx);
+    add::<GridKMeans>(onnx);
     add::<Merge>(onnx);
     add::<Unfold>(onnx);
     add::<UnfoldResidual>(onnx);

@@ -24,6 +24,16 @@ pub(super) fn dims<const RANK: usize>(value: &TValue) -> TractResult<[usize; RAN
     shape.try_into().map_err(|_| format_err!("an input has the shape {shape:?}, not {RANK} axes"))
 }
 
+/// Height and width from an input `grid`, where there is one.
+pub(super) fn grid(input: Option<&TValue>) -> TractResult<Option<(usize, usize)>> {
+    let Some(grid) = input else { return Ok(None) };
+    let grid = grid.cast_to::<i64>()?;
+    let [h, w] = *grid.try_as_plain_ram()?.as_slice::<i64>()? else {
+        bail!("grid has {} elements, not 2", grid.len());
+    };
+    Ok(Some((usize::try_from(h)?, usize::try_from(w)?)))
+}
+
 /// An error of the operators' crate with its code.
 pub(super) fn objection(error: ailurus_ops::Error) -> TractError {
     format_err!("[{}] {error}", error.code())

@@ -4,6 +4,7 @@ mod compare;
 
 use std::path::PathBuf;
 
+use crate::presets::{self, Preset};
 use ailurus_rewrite::Layer;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -45,6 +46,8 @@ pub enum Command {
     /// Run one model and print the peak memory of this process: what `bench` starts for each model
     #[command(hide = true)]
     PeakMemory(PeakArgs),
+    /// List published placements for --preset
+    Presets(PresetsArgs),
     /// Tell what a code such as AIL0207 means; without one, list all
     Explain(ExplainArgs),
 }
@@ -60,7 +63,7 @@ pub struct RewriteArgs {
     pub output: PathBuf,
     /// Blocks 1 to L run on all tokens, the rest on clusters; L is a number, a share of the blocks (1/3, 0.33, 33%), or
     /// the name of a tensor, node or module, as `blocks.7`
-    #[arg(long, value_name = "L", required_unless_present = "plan")]
+    #[arg(long, value_name = "L", required_unless_present_any = ["plan", "preset"])]
     pub layer: Option<Layer>,
     /// How tokens are merged.
     #[command(flatten)]
@@ -103,6 +106,30 @@ pub struct RewriteArgs {
 /// How tokens are merged.
 #[derive(Debug, Default, Args)]
 pub struct Tuning {
+    /// How tokens become clusters: of any shape, by density peaks (ailurus), or of a smaller grid, by k-means (expedit)
+    /// [default: ailurus]
+    #[arg(long, value_enum)]
+    pub method: Option<MethodFlag>,
+    /// Rows and columns of clusters, as 28x28 (expedit)
+    #[arg(long, value_name = "HxW", value_parser = grid, conflicts_with_all = ["keep", "tokens"])]
+    pub grid: Option<(usize, usize)>,
+    /// As the released code of expedit: an absolute temperature, weights of length one, ties kept
+    #[arg(long)]
+    pub expedit_parity: bool,
+    /// A published placement for expedit; `ailurus presets` lists them, other flags change what they say
+    #[arg(long, value_name = "NAME", value_parser = preset)]
+    pub preset: Option<&'static Preset>,
+    /// Iterations of k-means (expedit) [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(i32::MAX)))]
+    pub iterations: Option<u32>,
+    /// How fast weights fall with squared distance, relative to the mean distance to the nearest cluster; absolute with
+    /// --expedit-parity (expedit) [default: 5, with --expedit-parity 0.02]
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub temperature: Option<f32>,
+    /// How tables with a row per token are read: resized to the grid of clusters, or each cluster takes the row of the
+    /// patch in its middle (expedit) [default: resize]
+    #[arg(long, value_enum)]
+    pub tables: Option<TablesFlag>,
     /// Share of the patches to keep, above 0 and at most 1 [default: 0.5]
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "tokens")]
     pub keep: Option<f64>,
@@ -128,10 +155,12 @@ pub struct Tuning {
     /// Let each cluster weigh in attention as much as its patches would (adds the logarithm of its size to the scores)
     #[arg(long)]
     pub proportional_attention: bool,
-    /// Nearest neighbours in the density [default: 1]
+    /// Nearest neighbours in the density [default: 1]; of expedit, nearest clusters that a patch is made of again
+    /// [default: 4, with --expedit-parity 20]
     #[arg(long, value_name = "K", value_parser = count())]
     pub neighbors: Option<u32>,
-    /// Patches that each patch is compared with [default: 24]
+    /// Patches that each patch is compared with [default: 24]; of expedit, rows and columns of clusters around a patch
+    /// [default: 5]
     #[arg(long, value_name = "N", value_parser = count())]
     pub window: Option<u32>,
     /// Weight of features against position, 0 to 1 [default: 0.5]
@@ -182,8 +211,8 @@ pub struct PlanArgs {
     pub input: PathBuf,
     /// Blocks 1 to L run on all tokens, the rest on clusters; L is a number, a share of the blocks (1/3, 0.33, 33%), or
     /// the name of a tensor, node or module, as `blocks.7`
-    #[arg(long, value_name = "L")]
-    pub layer: Layer,
+    #[arg(long, value_name = "L", required_unless_present = "preset")]
+    pub layer: Option<Layer>,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
@@ -202,14 +231,22 @@ pub struct ViewArgs {
     #[arg(value_name = "OUT.png")]
     pub output: PathBuf,
     /// Cluster the stream behind this block: a number, a share of the blocks, or a name
-    #[arg(long, value_name = "L")]
-    pub layer: Layer,
+    #[arg(long, value_name = "L", required_unless_present = "preset")]
+    pub layer: Option<Layer>,
     /// How tokens are merged.
     #[command(flatten)]
     pub tuning: Tuning,
     /// How models are run.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// Flags of `presets`.
+#[derive(Debug, Args)]
+pub struct PresetsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `explain`.
@@ -269,6 +306,22 @@ pub enum UnfoldAtFlag {
     Latest,
 }
 
+/// Values of `--method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum MethodFlag {
+    Ailurus,
+    Expedit,
+}
+
+/// Values of `--tables`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the variants are the values")]
+pub enum TablesFlag {
+    Resize,
+    Gather,
+}
+
 /// Values of `--runtime`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[allow(missing_docs, reason = "the variants are the values")]
@@ -290,6 +343,21 @@ fn count() -> impl clap::builder::TypedValueParser<Value = u32> {
 fn mix(text: &str) -> Result<f32, String> {
     let mix: f32 = number(text)?;
     if (0.0..=1.0).contains(&mix) { Ok(mix) } else { Err("it is a weight between 0 and 1".into()) }
+}
+
+fn grid(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| number::<u32>(text).ok().filter(|&n| n > 0).map(|n| n as usize);
+    let sides = text.split_once(['x', 'X']).and_then(|(h, w)| Some((side(h)?, side(w)?)));
+    sides.ok_or_else(|| "rows and columns are needed, such as 28x28".into())
+}
+
+fn preset(text: &str) -> Result<&'static Preset, String> {
+    presets::find(text).ok_or_else(|| "there is no such preset; `ailurus presets` lists them".into())
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let value: f32 = number(text)?;
+    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err("it must be a number and not negative".into()) }
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -328,6 +396,10 @@ mod tests {
     #[test]
     fn values() {
         assert_eq!(share("0.5"), Ok(0.5));
+        assert_eq!(grid("28x14"), Ok((28, 14)));
+        assert!(grid("28").is_err() && grid("0x3").is_err() && grid("x").is_err());
+        assert_eq!(preset("segmenter-ade20k").map(|p| p.grid), Ok((28, 28)));
+        assert!(preset("nobody").is_err() && temperature("-1").is_err() && temperature("inf").is_err());
         assert!(["0", "1.1", "NaN", "-1", "x", "inf"].iter().all(|t| share(t).is_err()));
         assert_eq!(mix("0.25"), Ok(0.25));
         assert!(["-0.1", "1.1", "NaN", "x"].iter().all(|t| mix(t).is_err()));

@@ -72,6 +72,9 @@ pub fn summary(s: &Summary) -> String {
     line("blocks", format!("{}; {} on all tokens, {} on clusters", s.blocks, s.layer, s.blocks - s.layer));
     line("cut", format!("`{}`", s.cut));
     line("tokens", tokens(&s.tokens));
+    if s.method != "ailurus" {
+        line("method", format!("{}, clusters form a grid", s.method));
+    }
     line(
         "metric",
         match s.metric {

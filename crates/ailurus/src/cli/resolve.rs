@@ -1,14 +1,14 @@
 //! From flags to options.
 
 use ailurus_onnx::ExternalData;
-use ailurus_rewrite::{Emit, Layer, Metric, Plan, UnfoldAt, UnfoldMode};
+use ailurus_rewrite::{Emit, Expedit, Layer, Method, Metric, Plan, Tables, UnfoldAt, UnfoldMode};
 use ailurus_runtime::{Provider, SessionOptions};
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
 use super::args::{
-    BenchArgs, EmitFlag, ExternalFlag, MetricFlag, NativeArgs, PluginArg, ProviderFlag, RewriteArgs, RunArgs,
-    RuntimeFlag, SourceArgs, Tuning, UnfoldAtFlag, UnfoldFlag, VerifyArgs,
+    BenchArgs, EmitFlag, ExternalFlag, MethodFlag, MetricFlag, NativeArgs, PluginArg, ProviderFlag, RewriteArgs,
+    RunArgs, RuntimeFlag, SourceArgs, TablesFlag, Tuning, UnfoldAtFlag, UnfoldFlag, VerifyArgs,
 };
 use super::failure::Failure;
 use crate::bench::Bench;
@@ -22,6 +22,13 @@ impl Tuning {
         matches!(
             self,
             Tuning {
+                method: None,
+                grid: None,
+                expedit_parity: false,
+                preset: None,
+                iterations: None,
+                temperature: None,
+                tables: None,
                 keep: None,
                 tokens: None,
                 metric: None,
@@ -36,9 +43,64 @@ impl Tuning {
         )
     }
 
+    /// The layer that was given, or that of the preset.
+    pub fn layer(&self, given: Option<&Layer>) -> Option<Layer> {
+        given.cloned().or_else(|| self.preset.map(|p| p.layer()))
+    }
+
+    /// Options for a cut at this layer, or at that of the preset.
+    pub fn options_at(&self, given: Option<&Layer>) -> Outcome<Options> {
+        let layer = self.layer(given).ok_or_else(|| Failure::Usage("--layer or --preset is needed".into()))?;
+        self.options(layer)
+    }
+
+    /// The method, with its parameters.
+    fn method(&self) -> Outcome<Method> {
+        let usage = |text: &str| Err(Failure::Usage(text.into()));
+        let wanted = self.method.or(self.preset.map(|_| MethodFlag::Expedit));
+        if wanted != Some(MethodFlag::Expedit) {
+            let own = self.grid.is_some() || self.expedit_parity || self.iterations.is_some();
+            if own || self.preset.is_some() || self.temperature.is_some() || self.tables.is_some() {
+                return usage(
+                    "--grid, --preset, --expedit-parity, --iterations, --temperature and --tables go with --method expedit",
+                );
+            }
+            return Ok(Method::Ailurus);
+        }
+        if self.keep.is_some() || self.tokens.is_some() {
+            return usage("the number of clusters of --method expedit is that of its --grid");
+        }
+        if matches!(self.metric, Some(MetricFlag::Keys)) || self.spatial_mix.is_some() || self.proportional_attention {
+            return usage("--metric keys, --spatial-mix and --proportional-attention go with --method ailurus");
+        }
+        let Some(grid) = self.grid.or(self.preset.map(|p| p.grid)) else {
+            return usage("--method expedit needs --grid, such as --grid 28x28");
+        };
+        let plain = if self.expedit_parity { Expedit::parity(grid) } else { Expedit::new(grid) };
+        let placed = match self.preset {
+            Some(p) => Expedit { iterations: p.iterations, window: p.window, neighbors: p.neighbors, ..plain },
+            None => plain,
+        };
+        Ok(Method::Expedit(Expedit {
+            iterations: self.iterations.map_or(placed.iterations, |n| n as usize),
+            window: self.window.map_or(placed.window, |n| n as usize),
+            neighbors: self.neighbors.map_or(placed.neighbors, |n| n as usize),
+            temperature: self.temperature.unwrap_or(placed.temperature),
+            tables: match self.tables {
+                Some(TablesFlag::Gather) => Tables::Gather,
+                Some(TablesFlag::Resize) => Tables::Resize,
+                None => placed.tables,
+            },
+            ..placed
+        }))
+    }
+
     /// Options for a cut at this layer.
     pub fn options(&self, layer: impl Into<Layer>) -> Outcome<Options> {
-        let mut options = Options::new(layer);
+        let mut options = Options::new(layer).method(self.method()?);
+        if let Some(preset) = self.preset {
+            options = options.unfold_at(preset.unfold_at);
+        }
         if let Some(share) = self.keep {
             options = options.keep(share)?;
         }
@@ -162,7 +224,7 @@ impl RewriteArgs {
         }
         let plan = self.plan.as_deref().map(read_plan).transpose()?;
         let planned = plan.as_ref().map_or(0, |p| p.layer);
-        let layer = self.layer.clone().unwrap_or(Layer::Index(planned));
+        let layer = self.tuning.layer(self.layer.as_ref()).unwrap_or(Layer::Index(planned));
         let options = self
             .tuning
             .options(layer)?

@@ -2,8 +2,8 @@
 
 use super::Grid;
 use crate::body::{BodyData, Builder};
-use crate::density_peaks::distance::LANES;
 use crate::density_peaks::{DensityPeaks, FAR};
+use crate::lanes::LANES;
 
 /// `[B, L, N]`: E(i, j) in rank order, from the patches `[B, N, d]` in f32.
 ///

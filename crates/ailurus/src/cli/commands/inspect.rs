@@ -25,7 +25,8 @@ struct Inspection<'a> {
 }
 
 pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
-    if args.layer.is_none() && !args.tuning.is_default() {
+    let layer = args.tuning.layer(args.layer.as_ref());
+    if layer.is_none() && !args.tuning.is_default() {
         return Err(Failure::Usage("how tokens are merged matters only with --layer".into()));
     }
     if let Some(output) = &args.report {
@@ -34,7 +35,7 @@ pub fn run(args: &InspectArgs, printer: &Printer) -> Outcome {
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model, args.tuning.trunk.as_deref())?;
-    let plan = match &args.layer {
+    let plan = match &layer {
         Some(layer) => Some(pipeline::plan(&analysis, &args.tuning.options(layer.clone())?.rewrite)?),
         None => None,
     };

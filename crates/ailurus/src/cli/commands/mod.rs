@@ -5,6 +5,7 @@ mod explain;
 mod inspect;
 mod peak;
 mod plan;
+mod presets;
 mod report;
 mod rewrite;
 mod verify;
@@ -21,15 +22,14 @@ pub fn run(command: Command, printer: &Printer) -> Outcome {
             .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
         Command::Inspect(args) => inspect::run(&args, printer)
             .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
-        Command::Plan(args) => {
-            plan::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref()))
-        }
-        Command::View(args) => {
-            view::run(&args, printer).map_err(|f| f.about(&args.input, Some(&args.layer), args.tuning.trunk.as_deref()))
-        }
+        Command::Plan(args) => plan::run(&args, printer)
+            .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
+        Command::View(args) => view::run(&args, printer)
+            .map_err(|f| f.about(&args.input, args.layer.as_ref(), args.tuning.trunk.as_deref())),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Bench(args) => bench::run(&args, printer),
         Command::PeakMemory(args) => peak::run(&args, printer),
+        Command::Presets(args) => presets::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::printer::Printer;
 use crate::pipeline;
 
 pub fn run(args: &PlanArgs, printer: &Printer) -> Outcome {
-    let options = args.tuning.options(args.layer.clone())?;
+    let options = args.tuning.options_at(args.layer.as_ref())?;
     printer.progress("analyzing");
     let model = pipeline::load(&args.input)?;
     let analysis = pipeline::analyze(&model, args.tuning.trunk.as_deref())?;

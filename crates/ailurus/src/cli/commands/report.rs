@@ -10,7 +10,8 @@ use crate::cli::{Outcome, format};
 use crate::report::{self, ReportSummary};
 
 pub fn run(args: &InspectArgs, output: &Path, printer: &Printer) -> Outcome {
-    let options = args.layer.as_ref().map(|layer| args.tuning.options(layer.clone())).transpose()?;
+    let layer = args.tuning.layer(args.layer.as_ref());
+    let options = layer.map(|layer| args.tuning.options(layer)).transpose()?;
     printer.progress("analyzing");
     let summary =
         report::report_file(&args.input, output, args.tuning.trunk.as_deref(), options.as_ref().map(|o| &o.rewrite))?;

@@ -7,7 +7,7 @@ use crate::cli::printer::Printer;
 use crate::{inputs, pipeline, view};
 
 pub fn run(args: &ViewArgs, printer: &Printer) -> Outcome {
-    let options = args.tuning.options(args.layer.clone())?;
+    let options = args.tuning.options_at(args.layer.as_ref())?;
     let normalization = args.run.normalization()?;
     if !args.output.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
         let text = format!("the picture is written as PNG: `{}` must end in .png", args.output.display());

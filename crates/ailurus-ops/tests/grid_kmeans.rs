@@ -1,0 +1,203 @@
+//! The kernel of `AilurusGridKMeans` equals the reference bit for bit, and the reference keeps the promises of the
+//! definition.
+
+mod common;
+
+use ailurus_ops::parallel::{Parallel, Rayon, Serial};
+use ailurus_ops::{Element, GridClusters, GridKMeans, Norm, TemperatureMode, UnfoldDims, kernel, reference};
+use common::data::Random;
+use half::f16;
+use proptest::prelude::*;
+
+/// A problem: parameters and a stream.
+#[derive(Clone, Debug)]
+struct Case {
+    params: GridKMeans,
+    grid: (usize, usize),
+    batch: usize,
+    channels: usize,
+    x: Vec<f32>,
+}
+
+/// Values of every kind: numbers, few distinct numbers (ties), and what arithmetic can go wrong with.
+fn value(kind: u8) -> BoxedStrategy<f32> {
+    match kind {
+        0 => (-2.0f32..2.0).boxed(),
+        1 => prop_oneof![Just(0.0f32), Just(1.0), Just(2.0)].boxed(),
+        2 => prop_oneof![
+            8 => -1.0f32..1.0,
+            1 => Just(f32::NAN),
+            1 => Just(f32::INFINITY),
+            1 => Just(f32::NEG_INFINITY),
+            1 => Just(f32::MAX),
+            1 => Just(1e-30f32),
+        ]
+        .boxed(),
+        3 => (-1e4f32..1e4).boxed(),
+        _ => Just(0.5f32).boxed(),
+    }
+}
+
+fn params() -> impl Strategy<Value = (GridKMeans, (usize, usize))> {
+    let shape = (1usize..=9, 1usize..=9, any::<(u8, u8)>(), 0usize..3, 0usize..3);
+    let temperature = prop_oneof![Just(0.0f32), Just(0.02), Just(1.0), Just(5.0), Just(1e9), 0.0f32..50.0];
+    let constants = (0usize..=4, 1usize..=9, 1usize..=12, 0usize..=12, temperature, any::<(bool, bool)>());
+    (shape, constants).prop_map(
+        |((h, w, cut, prefix, suffix), (iterations, window, neighbors, ties, temperature, modes))| {
+            let clusters = (usize::from(cut.0) % h + 1, usize::from(cut.1) % w + 1);
+            let params = GridKMeans {
+                iterations,
+                window,
+                neighbors,
+                ties,
+                temperature,
+                temperature_mode: if modes.0 { TemperatureMode::Absolute } else { TemperatureMode::Relative },
+                norm: if modes.1 { Norm::L1 } else { Norm::L2 },
+                ..GridKMeans::new(prefix, suffix, Some((h, w)), clusters)
+            };
+            (params, (h, w))
+        },
+    )
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (params(), 1usize..=2, 1usize..=35, 0u8..5).prop_flat_map(|((params, grid), batch, channels, kind)| {
+        let tokens = params.prefix + grid.0 * grid.1 + params.suffix;
+        let x = proptest::collection::vec(value(kind), batch * tokens * channels);
+        x.prop_map(move |x| Case { params, grid, batch, channels, x })
+    })
+}
+
+fn both<E: Element>(case: &Case, x: &[E], pool: &dyn Parallel) -> [GridClusters<E>; 2] {
+    let expected = reference::grid_kmeans(&case.params, x, case.batch, case.channels, case.grid).unwrap();
+    let got = kernel::grid_kmeans(&case.params, x, case.batch, case.channels, case.grid, pool).unwrap();
+    [expected, got]
+}
+
+/// Bits of every number, where one NaN is like another.
+fn bits<E: Element>(values: &[E]) -> Vec<u32> {
+    values.iter().map(|v| v.to_f32()).map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
+}
+
+fn assert_equal<E: Element>(a: &GridClusters<E>, b: &GridClusters<E>) {
+    assert_eq!((a.rows, a.choices), (b.rows, b.choices));
+    assert_eq!(a.index, b.index);
+    assert_eq!(bits(&a.weight), bits(&b.weight));
+    assert_eq!(bits(&a.z), bits(&b.z));
+}
+
+/// What holds whatever the input.
+fn check_promises(case: &Case, out: &GridClusters<f32>) {
+    let p = &case.params;
+    let (n, m, k) = (case.grid.0 * case.grid.1, p.tokens(), out.choices);
+    let total = p.prefix + n + p.suffix;
+    assert_eq!((out.rows, k), (p.prefix + m + p.suffix, (p.neighbors + p.ties).min(m)));
+    let images = out.index.chunks(total * k).zip(out.weight.chunks(total * k));
+    for ((index, weight), (x, z)) in
+        images.zip(case.x.chunks(total * case.channels).zip(out.z.chunks(out.rows * case.channels)))
+    {
+        for t in 0..total {
+            let (index, weight) = (&index[t * k..(t + 1) * k], &weight[t * k..(t + 1) * k]);
+            let outside = if t < p.prefix { Some(t) } else { (t >= p.prefix + n).then(|| t - n + m) };
+            if let Some(row) = outside {
+                assert!(index.iter().all(|&i| i as usize == row));
+                assert!(weight[0] == 1.0 && weight[1..].iter().all(|&w| w == 0.0));
+                let token = &x[t * case.channels..(t + 1) * case.channels];
+                assert_eq!(bits(token), bits(&z[row * case.channels..(row + 1) * case.channels]));
+                continue;
+            }
+            let mut rows = index.to_vec();
+            rows.sort_unstable();
+            rows.dedup();
+            assert_eq!(rows.len(), k, "every centre once");
+            assert!(rows.iter().all(|&r| (p.prefix..p.prefix + m).contains(&(r as usize))));
+            assert!(weight.iter().all(|w| (0.0..=1.0).contains(w)), "{weight:?}");
+            assert!(weight[0] > 0.0 && weight.is_sorted_by(|a, b| a >= b), "the nearest weighs most: {weight:?}");
+            let sum: f32 = match p.norm {
+                Norm::L1 => weight.iter().sum(),
+                Norm::L2 => weight.iter().map(|w| w * w).sum(),
+            };
+            assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+        }
+        assert!(z[p.prefix * case.channels..(p.prefix + m) * case.channels].iter().all(|v| v.is_finite()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn weights_are_defined_for_every_input_and_the_kernel_agrees(case in case()) {
+        let [expected, got] = both(&case, &case.x, &Serial);
+        check_promises(&case, &expected);
+        assert_equal(&expected, &got);
+        let half: Vec<f16> = case.x.iter().map(|&v| f16::from_f32(v)).collect();
+        let [expected, got] = both(&case, &half, &Rayon);
+        assert_equal(&expected, &got);
+    }
+
+    #[test]
+    fn images_of_a_batch_do_not_see_each_other(case in case()) {
+        let [all, _] = both(&case, &case.x, &Serial);
+        let image = case.x.len() / case.batch;
+        let (z, table) = (all.z.len() / case.batch, all.index.len() / case.batch);
+        for b in 0..case.batch {
+            let alone = Case { batch: 1, x: case.x[b * image..(b + 1) * image].to_vec(), ..case.clone() };
+            let [one, _] = both(&alone, &alone.x, &Serial);
+            prop_assert_eq!(bits(&one.z), bits(&all.z[b * z..(b + 1) * z]));
+            prop_assert_eq!(&one.index[..], &all.index[b * table..(b + 1) * table]);
+            prop_assert_eq!(bits(&one.weight), bits(&all.weight[b * table..(b + 1) * table]));
+        }
+    }
+
+    /// With as many centres as patches, every patch is a centre, and the way back is the identity.
+    #[test]
+    fn keeping_everything_is_the_identity((params, grid) in params(), seed: u64) {
+        let params = GridKMeans {
+            clusters: grid,
+            temperature: params.temperature.max(0.02),
+            temperature_mode: TemperatureMode::Relative,
+            norm: Norm::L1,
+            ..params
+        };
+        let channels = 5;
+        let tokens = params.prefix + grid.0 * grid.1 + params.suffix;
+        let x = Random(seed).list(tokens * channels);
+        let case = Case { params, grid, batch: 1, channels, x };
+        let [out, _] = both(&case, &case.x, &Serial);
+        prop_assert_eq!(&out.z, &case.x);
+        let dims = UnfoldDims { batch: 1, rows: out.rows, tokens, choices: out.choices, channels };
+        let back = reference::unfold(&out.z, &out.index, Some(&out.weight), dims).unwrap();
+        prop_assert_eq!(&back, &case.x);
+    }
+}
+
+#[test]
+fn kernels_agree_at_model_size() {
+    for (grid, clusters, channels, neighbors) in [((23, 31), (12, 16), 96, 20), ((16, 40), (7, 13), 200, 3)] {
+        let params = GridKMeans { neighbors, ..GridKMeans::new(1, 2, Some(grid), clusters) };
+        let x = Random(5).list((grid.0 * grid.1 + 3) * channels);
+        let case = Case { params, grid, batch: 1, channels, x };
+        let [expected, got] = both(&case, &case.x, &Rayon);
+        check_promises(&case, &expected);
+        assert_equal(&expected, &got);
+    }
+}
+
+/// Nothing distinguishes the centres: all weigh the same, the lower numbers come first, and all are what the patches are.
+#[test]
+fn equal_patches_have_equal_weights() {
+    for ties in [0, 100] {
+        let params = GridKMeans { ties, neighbors: 3, ..GridKMeans::new(1, 0, Some((6, 6)), (3, 4)) };
+        let case = Case { params, grid: (6, 6), batch: 1, channels: 3, x: vec![0.25; 37 * 3] };
+        let [out, got] = both(&case, &case.x, &Serial);
+        assert_equal(&out, &got);
+        let k = if ties == 0 { 3 } else { 12 };
+        assert_eq!(out.choices, k);
+        for (index, weight) in out.index.chunks(k).zip(out.weight.chunks(k)).skip(1) {
+            assert_eq!(index, (1..=k as i32).collect::<Vec<_>>());
+            assert!(weight.iter().all(|&w| w == 1.0 / k as f32));
+        }
+        assert!(out.z.iter().all(|&v| v == 0.25));
+    }
+}

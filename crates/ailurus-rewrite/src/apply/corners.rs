@@ -1,0 +1,166 @@
+//! Which rows of a table the clusters of a grid have: those of the patches around the middle of their cells, with weights.
+
+use super::{
+    Clusters,
+    arranged::zero_column,
+    build::{Build, floats},
+};
+use crate::{
+    error::Error,
+    plan::{ClusterPlan, Coverage, GatherEdit, Plan},
+};
+use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
+
+/// Rows of a table, and what they count for.
+pub struct Corner {
+    /// Row for every cluster, the same for all images: i64 `[B, R]` or `[B, M]`.
+    pub rows: ValueId,
+    /// A number for every cluster, shaped like what the table is combined with.
+    pub weight: ValueId,
+}
+
+/// Along one axis: for every cluster the two patches around the middle of its cell, and how much the second counts. As
+/// PyTorch's `interpolate`, mode `bilinear`, without aligned corners.
+fn between(cells: usize, patches: usize) -> Vec<(usize, usize, f64)> {
+    (0..cells)
+        .map(|a| {
+            let middle = ((a as f64 + 0.5) * patches as f64 / cells as f64 - 0.5).max(0.0);
+            let first = (middle.floor() as usize).min(patches - 1);
+            (first, (first + 1).min(patches - 1), middle - first as f64)
+        })
+        .collect()
+}
+
+/// Positions among the patches, and weights, of all corners of all clusters: four lists, or fewer where an axis keeps its
+/// patches.
+fn corners(clusters: (usize, usize), grid: (usize, usize)) -> Vec<(Vec<usize>, Vec<f32>)> {
+    let (rows, columns) = (between(clusters.0, grid.0), between(clusters.1, grid.1));
+    let sides = |keeps: bool| if keeps { 0..1 } else { 0..2 };
+    let mut out = Vec::new();
+    for down in sides(clusters.0 == grid.0) {
+        for right in sides(clusters.1 == grid.1) {
+            let pick = |side: usize, &(first, second, share): &(usize, usize, f64)| match side {
+                0 => (first, 1.0 - share),
+                _ => (second, share),
+            };
+            let all = rows.iter().flat_map(|y| columns.iter().map(move |x| (pick(down, y), pick(right, x))));
+            out.push(all.map(|((y, wy), (x, wx))| (y * grid.1 + x, (wy * wx) as f32)).unzip());
+        }
+    }
+    out
+}
+
+/// For every cluster the patch nearest to the middle of its cell, the first of several.
+fn middles(clusters: (usize, usize), grid: (usize, usize)) -> Vec<usize> {
+    let nearest = |cells, patches| {
+        let pick = |(first, second, share): (usize, usize, f64)| if share > 0.5 { second } else { first };
+        between(cells, patches).into_iter().map(pick).collect::<Vec<usize>>()
+    };
+    let columns = nearest(clusters.1, grid.1);
+    nearest(clusters.0, grid.0).into_iter().flat_map(|y| columns.iter().map(move |x| y * grid.1 + x)).collect()
+}
+
+/// Rows and columns.
+type Grid = (usize, usize);
+
+/// The grids of clusters and of patches.
+fn grids(plan: &Plan) -> Result<[Grid; 2], Error> {
+    match (&plan.cluster, plan.tokens.grid) {
+        (ClusterPlan::Expedit { expedit }, Some(grid)) => Ok([expedit.grid, grid]),
+        _ => Err(Error::Plan("it reads a table for a grid of clusters, and a grid is not known".into())),
+    }
+}
+
+/// The row of the nearest patch for every cluster: i64 `[B, R]` or `[B, M]`.
+pub fn nearest(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Coverage) -> Result<ValueId, Error> {
+    let [small, large] = grids(plan)?;
+    rows(b, plan, clusters, coverage, &middles(small, large))
+}
+
+/// The rows and weights of an edit that resizes a table.
+pub fn around(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &GatherEdit) -> Result<Vec<Corner>, Error> {
+    let [small, large] = grids(plan)?;
+    let dtype = DataType::from_onnx(edit.resize.unwrap_or(DataType::F32.to_onnx()));
+    let [axis] = edit.axes[..] else {
+        return Err(Error::Plan(format!("the table at `{}` has several token axes, and is resized", edit.node)));
+    };
+    corners(small, large)
+        .into_iter()
+        .map(|(patches, weights)| {
+            let rows = rows(b, plan, clusters, edit.coverage, &patches)?;
+            let mut all = weights;
+            if edit.coverage == Coverage::Sequence {
+                // Other tokens keep their rows: every corner has the same one, so together they count once.
+                let share = 1.0 / corners(small, large).len() as f32;
+                all.splice(..0, vec![share; plan.tokens.prefix]);
+                all.extend(vec![share; plan.tokens.suffix]);
+            }
+            let mut dims = vec![1i64; edit.out_rank];
+            dims[axis] = all.len() as i64;
+            let name = b.name("corner_weight");
+            let weight = b.edit.add_initializer(floats(name, dtype, &dims, &all))?;
+            Ok(Corner { rows, weight })
+        })
+        .collect()
+}
+
+/// Row numbers for all images, from those of patches.
+fn rows(
+    b: &mut Build,
+    plan: &Plan,
+    clusters: &Clusters,
+    coverage: Coverage,
+    patches: &[usize],
+) -> Result<ValueId, Error> {
+    let list: Vec<i64> = match coverage {
+        Coverage::Patches => patches.iter().map(|&i| i as i64).collect(),
+        Coverage::Sequence => {
+            let (prefix, behind) = (plan.tokens.prefix, plan.tokens.prefix + plan.tokens.patches.unwrap_or(0));
+            let others = (0..prefix).chain(behind..behind + plan.tokens.suffix);
+            let mut list: Vec<i64> = patches.iter().map(|&i| (prefix + i) as i64).collect();
+            let others: Vec<i64> = others.map(|i| i as i64).collect();
+            list.splice(..0, others[..prefix].iter().copied());
+            list.extend(&others[prefix..]);
+            list
+        }
+    };
+    let name = b.name("corner_rows");
+    let list = b.edit.add_initializer(Tensor::from_i64(name, &[1, list.len() as i64], &list))?;
+    // As many images as there are.
+    let zero = zero_column(b, clusters.index)?;
+    let first = b.ints(&[0])?;
+    let zero = b.op("image_start", "Gather", &[zero, first], &[("axis", Attribute::Int(2))], None)?;
+    let zero = b.with_axes("image_column", "Squeeze", zero, &[2], None)?;
+    let to = Attribute::Int(i64::from(DataType::I64.to_onnx()));
+    let zero = b.op("image_i64", "Cast", &[zero], &[("to", to)], None)?;
+    b.op("corner_index", "Add", &[zero, list], &[], None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corners_are_those_of_bilinear_resizing() {
+        // `interpolate` of [0, 1, 2, 3] to two and to three: 0.5, 2.5 and 1/6, 1.5, 17/6.
+        let read = |cells| -> Vec<f64> {
+            let pick =
+                |(first, second, share): (usize, usize, f64)| first as f64 * (1.0 - share) + second as f64 * share;
+            between(cells, 4).into_iter().map(pick).collect()
+        };
+        assert_eq!(read(2), [0.5, 2.5]);
+        let three = read(3);
+        assert!(three.iter().zip([1.0 / 6.0, 1.5, 17.0 / 6.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{three:?}");
+        assert_eq!(read(4), [0.0, 1.0, 2.0, 3.0]);
+        for (small, large, count) in [((2, 3), (4, 7), 4), ((4, 3), (4, 7), 2), ((4, 7), (4, 7), 1)] {
+            let corners = corners(small, large);
+            assert_eq!(corners.len(), count);
+            for m in 0..small.0 * small.1 {
+                let sum: f32 = corners.iter().map(|c| c.1[m]).sum();
+                assert!((sum - 1.0).abs() < 1e-6 && corners.iter().all(|c| c.0[m] < large.0 * large.1));
+            }
+        }
+        assert_eq!(middles((4, 7), (4, 7)), (0..28).collect::<Vec<_>>());
+        assert_eq!(middles((1, 2), (3, 4)), [4, 6]);
+    }
+}

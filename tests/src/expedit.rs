@@ -1,0 +1,129 @@
+//! What is checked of grid k-means on one file.
+
+use crate::{
+    case::Case,
+    deviation::{self, Precision},
+    probe, quantized,
+    run::{self, Loader},
+    structure,
+};
+use ailurus_analyze::Analysis;
+use ailurus_onnx::Model;
+use ailurus_rewrite::{Emit, Error, Expedit, Method, Options, Plan, Tables, UnfoldAt, UnfoldMode};
+use ailurus_runtime::{OnnxRuntime, Outputs, Session, testing};
+use anyhow::{Context, Result, ensure};
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All is right: the deviation when every patch is a cluster, where the grid is static.
+    Verified(Option<f64>),
+    /// It cannot be cut there.
+    Refused(String),
+    /// Something is wrong.
+    Failed(String),
+}
+
+/// Checks one file; never panics on account of the file.
+pub fn file(runtime: &OnnxRuntime, case: &Case) -> Outcome {
+    inner(runtime, case).unwrap_or_else(|e| Outcome::Failed(format!("{e:#}").replace('\n', " ")))
+}
+
+struct Subject<'a> {
+    usual: Loader<'a>,
+    exact: Loader<'a>,
+    model: &'a Model,
+    analysis: &'a Analysis<'a>,
+    case: &'a Case,
+    original: &'a dyn Session,
+    wanted: Outputs,
+    precision: Precision,
+}
+
+fn inner(runtime: &OnnxRuntime, case: &Case) -> Result<Outcome> {
+    let stored = Model::load(&case.path)?;
+    let model = ailurus_rewrite::prepare(stored.clone())?;
+    let Ok(analysis) = Analysis::of(&model) else { return Ok(Outcome::Refused("no encoder".into())) };
+    let precision = Precision::of(&model);
+    let usual = Loader::usual(runtime);
+    let exact = if precision == Precision::Eight { Loader::literal(runtime) } else { usual };
+    let original = usual.load(&stored).context("the original")?;
+    let wanted = run::run(original.as_ref(), &case.inputs)?;
+    let original = original.as_ref();
+    let subject = Subject { usual, exact, model: &model, analysis: &analysis, case, original, wanted, precision };
+    subject.check()
+}
+
+impl Subject<'_> {
+    fn check(&self) -> Result<Outcome> {
+        let layer = (self.analysis.blocks() / 2).max(1);
+        let grid = self.analysis.grid();
+        let small = grid.map_or((2, 2), |(h, w)| (h.div_ceil(2), w.div_ceil(2)));
+        let options = |e| Options { method: Method::Expedit(e), ..Options::new(layer) };
+        let half = match ailurus_rewrite::plan(self.analysis, &options(Expedit::new(small))) {
+            Ok(plan) => plan,
+            Err(e @ Error::Refused(_)) => return Ok(Outcome::Refused(e.code())),
+            Err(e) => return Err(e.into()),
+        };
+        ensure!(ailurus_rewrite::replay(self.analysis, &half)? == half, "the plan is another one when it is replayed");
+        self.fewer(&half, true).context("half")?;
+        let others = [
+            Options { unfold: UnfoldMode::Copy, ..options(Expedit { tables: Tables::Gather, ..Expedit::new(small) }) },
+            Options { unfold_at: UnfoldAt::Latest, ..options(Expedit { neighbors: 1, ..Expedit::new(small) }) },
+            options(Expedit { neighbors: 2, ..Expedit::parity(small) }),
+        ];
+        for options in others {
+            let plan = ailurus_rewrite::plan(self.analysis, &options)?;
+            self.fewer(&plan, false).with_context(|| format!("{options:?}"))?;
+        }
+        let Some(grid) = grid else { return Ok(Outcome::Verified(None)) };
+        let mut worst = 0f64;
+        for tables in [Tables::Resize, Tables::Gather] {
+            let plan = ailurus_rewrite::plan(self.analysis, &options(Expedit { tables, ..Expedit::new(grid) }))?;
+            let rewritten = ailurus_rewrite::apply(self.model, &plan, Emit::Function)?;
+            let got = run::run(self.usual.load(&rewritten)?.as_ref(), &self.case.inputs)?;
+            let error = deviation::outputs(&self.wanted, &got)?;
+            ensure!(error <= self.precision.at_full(), "every patch a cluster, {tables:?}: off by {error:.1e}");
+            worst = worst.max(error);
+        }
+        Ok(Outcome::Verified(Some(worst)))
+    }
+
+    /// With fewer clusters: the same interface, fewer tokens behind the cut, other outputs; the same in every form.
+    fn fewer(&self, plan: &Plan, every_form: bool) -> Result<()> {
+        let rewritten = ailurus_rewrite::apply(self.model, plan, Emit::Function)?;
+        structure::interface(self.model, &rewritten)?;
+        structure::refused_again(&rewritten)?;
+        let rewritten = quantized::spelled_out(&rewritten)?;
+        let session = self.exact.load(&rewritten).context("the rewritten file")?;
+        ensure!(session.inputs() == self.original.inputs(), "ONNX Runtime sees other inputs");
+        let got = run::run(session.as_ref(), &self.case.inputs)?;
+        let changed = deviation::outputs(&self.wanted, &got)?;
+        ensure!(changed > 1e-6 && changed.is_finite(), "merging changes the outputs by {changed}");
+
+        let counters = structure::counters(self.analysis)?;
+        let node = rewritten.graph.nodes().find(|(_, n)| n.op_type == "AilurusGridKMeans");
+        let (z, index) = node.and_then(|(_, n)| Some((n.output(0)?, n.output(1)?))).context("no clusters")?;
+        let (z, index) = (rewritten.graph.name_of(z).to_owned(), rewritten.graph.name_of(index).to_owned());
+        let names = counters.iter().map(|(_, v, _)| v.as_str()).chain([z.as_str(), index.as_str()]);
+        let open = self.exact.load(&probe::with_outputs(&rewritten, names)?).context("with clusters shown")?;
+        let shown = run::run(open.as_ref(), &self.case.inputs)?;
+        let (full, rows) = (run::output(&shown, &index)?.dims()[1], run::output(&shown, &z)?.dims()[1]);
+        ensure!(plan.tokens.sequence().is_none_or(|n| n == full), "{full} tokens");
+        ensure!(plan.tokens.rows() == Some(rows), "{rows} rows");
+        structure::tokens(&counters, &shown, plan, full, rows)?;
+        if !every_form {
+            return Ok(());
+        }
+        let make = |emit| quantized::spelled_out(&ailurus_rewrite::apply(self.model, plan, emit)?);
+        let inlined = run::run(self.exact.load(&make(Emit::Inline)?)?.as_ref(), &self.case.inputs)?;
+        let error = deviation::outputs(&got, &inlined)?;
+        ensure!(error <= 1e-6, "inlined, the outputs are off by {error:.1e}");
+        if let Some(library) = testing::find_kernel_library() {
+            let native = self.exact.with_kernels(&library).load(&make(Emit::Custom)?).context("with kernels")?;
+            let error = deviation::outputs(&got, &run::run(native.as_ref(), &self.case.inputs)?)?;
+            ensure!(error <= self.precision.at_fewer(), "as kernels, the outputs are off by {error:.1e}");
+        }
+        Ok(())
+    }
+}
