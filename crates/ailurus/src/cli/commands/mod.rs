@@ -5,6 +5,7 @@ mod explain;
 mod inspect;
 mod peak;
 mod plan;
+mod plugins;
 mod report;
 mod rewrite;
 mod verify;
@@ -30,6 +31,7 @@ pub fn run(command: Command, printer: &Printer) -> Outcome {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Bench(args) => bench::run(&args, printer),
         Command::PeakMemory(args) => peak::run(&args, printer),
+        Command::Plugins(args) => plugins::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
     }
 }
