@@ -60,9 +60,6 @@ pub struct Numbers {
     pub ties: usize,
 }
 
-/// A form that a rewritten file comes in: what it is called, the file, and how far its outputs may be off.
-type Form = (&'static str, Box<dyn Session>, f64);
-
 /// One file under test.
 struct Subject<'a> {
     /// For comparisons with the original.

@@ -24,6 +24,17 @@ pub fn files() -> Vec<File> {
     files
 }
 
+/// Looks whether [`emit`] may write into the folder.
+///
+/// # Errors
+/// When it is there and not empty.
+pub fn check(folder: &Path) -> Result<()> {
+    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Error::NotEmpty { path: folder.to_owned() });
+    }
+    Ok(())
+}
+
 /// Writes the folder and returns the paths of the files.
 ///
 /// # Errors
@@ -33,9 +44,7 @@ pub fn emit(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
     };
-    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Error::NotEmpty { path: folder.to_owned() });
-    }
+    check(folder)?;
     let mut written = Vec::new();
     for (name, text) in files() {
         let path = folder.join(name);

@@ -455,6 +455,13 @@ const TABLE: &[(&str, &str, &str)] = &[
         "A node of a native operator lacks an input that it cannot do without. Only a tool that edited the model after it was \
          rewritten can have removed it: rewrite the original again.",
     ),
+    (
+        "AIL0713",
+        "library of operators cannot be used",
+        "A library of operators is where it was looked for, but cannot be loaded, or does not register what it should: it \
+         was built for another system, or without the headers that it needs. `ailurus plugins` says which libraries there \
+         are and where.",
+    ),
     // The plugins of TensorRT.
     (
         "AIL1001",

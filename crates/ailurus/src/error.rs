@@ -119,6 +119,19 @@ pub enum Error {
         /// What the runtime said.
         reason: String,
     },
+    /// A library of operators is there, and is not what it should be.
+    #[cfg(feature = "cli")]
+    #[error("`{}` cannot be used: {reason}", .path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The sources of kernels and plugins cannot be written.
+    #[cfg(feature = "cli")]
+    #[error(transparent)]
+    Sources(#[from] ailurus_plugins::Error),
     /// An option is outside its range.
     #[error("{option} = {value} is not allowed: {reason}")]
     Option {
@@ -204,6 +217,10 @@ impl Error {
             Error::Pictures { .. } => "AIL0710".to_owned(),
             Error::OperatorsNotFound { .. } => "AIL0711".to_owned(),
             Error::OperatorsNeeded { .. } => "AIL0712".to_owned(),
+            #[cfg(feature = "cli")]
+            Error::Library { .. } => "AIL0713".to_owned(),
+            #[cfg(feature = "cli")]
+            Error::Sources(e) => e.code().to_owned(),
         }
     }
 
@@ -257,6 +274,13 @@ impl Error {
             Error::OperatorsNeeded { .. } => {
                 Some("run it with `--plugin`, or write it with function bodies (`--emit function`, the default)".into())
             }
+            #[cfg(feature = "cli")]
+            Error::Library { .. } => Some(
+                "build it on this system: `cargo build --release -p ailurus-ort`, or `-p ailurus-trt` with TensorRT's headers"
+                    .into(),
+            ),
+            #[cfg(feature = "cli")]
+            Error::Sources(ailurus_plugins::Error::NotEmpty { .. }) => Some("give a new or empty folder".into()),
             other => Text::of(other).next,
         }
     }

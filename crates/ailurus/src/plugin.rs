@@ -9,6 +9,9 @@ use crate::{Error, Result};
 /// The environment variable that names the library, or the folder it lies in.
 pub const VARIABLE: &str = "AILURUS_ORT_LIBRARY";
 
+/// The environment variable that names the library of TensorRT plugins, or the folder it lies in.
+pub const TENSORRT_VARIABLE: &str = "AILURUS_TRT_LIBRARY";
+
 /// The library's file name on this system: `libailurus_ort.so`, `libailurus_ort.dylib` or `ailurus_ort.dll`.
 pub fn file_name() -> String {
     format!("{DLL_PREFIX}ailurus_ort{DLL_SUFFIX}")
@@ -28,6 +31,22 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf> {
     search(given, variable.as_deref(), program.as_deref().and_then(Path::parent))
 }
 
+/// Finds the library of TensorRT plugins, `libailurus_trt.so`: where [`TENSORRT_VARIABLE`] says, else in the places of
+/// [`find`]. `None` if it is in none of them.
+pub fn find_tensorrt() -> Option<PathBuf> {
+    let name = format!("{DLL_PREFIX}ailurus_trt{DLL_SUFFIX}");
+    if let Some(path) = std::env::var_os(TENSORRT_VARIABLE).filter(|v| !v.is_empty()) {
+        return named(Path::new(&path), &name);
+    }
+    let program = std::env::current_exe().ok()?;
+    around(program.parent()?).find_map(|folder| named(&folder.join(&name), &name))
+}
+
+/// The folder of a program, `lib` beside it, and `deps` in it.
+fn around(programs: &Path) -> impl Iterator<Item = PathBuf> {
+    [programs.to_owned(), programs.join("../lib"), programs.join("deps")].into_iter()
+}
+
 fn search(given: Option<&Path>, variable: Option<&Path>, programs: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         return at(path).ok_or_else(|| missing(vec![path.display().to_string()]));
@@ -36,7 +55,7 @@ fn search(given: Option<&Path>, variable: Option<&Path>, programs: Option<&Path>
         return at(path).ok_or_else(|| missing(vec![format!("{VARIABLE}={}", path.display())]));
     }
     let mut tried = vec![format!("{VARIABLE} (not set)")];
-    for folder in programs.into_iter().flat_map(|p| [p.to_owned(), p.join("../lib"), p.join("deps")]) {
+    for folder in programs.into_iter().flat_map(around) {
         let path = folder.join(file_name());
         match at(&path) {
             Some(found) => return Ok(found),
@@ -46,10 +65,15 @@ fn search(given: Option<&Path>, variable: Option<&Path>, programs: Option<&Path>
     Err(missing(tried))
 }
 
-/// The file at this path, or in the folder at this path.
+/// The library at this path, or in the folder at this path.
 fn at(path: &Path) -> Option<PathBuf> {
+    named(path, &file_name())
+}
+
+/// The file at this path, or of this name in the folder at this path.
+fn named(path: &Path, name: &str) -> Option<PathBuf> {
     let path = path.canonicalize().ok()?;
-    let path = if path.is_dir() { path.join(file_name()) } else { path };
+    let path = if path.is_dir() { path.join(name) } else { path };
     path.is_file().then_some(path)
 }
 

@@ -46,8 +46,13 @@ pub enum Command {
     /// Run one model and print the peak memory of this process: what `bench` starts for each model
     #[command(hide = true)]
     PeakMemory(PeakArgs),
+<<<<<<< HEAD
     /// List published placements for --preset
     Presets(PresetsArgs),
+=======
+    /// Show where the libraries of operators are and how runtimes load them; load them; write their sources
+    Plugins(PluginsArgs),
+>>>>>>> trt
     /// Tell what a code such as AIL0207 means; without one, list all
     Explain(ExplainArgs),
 }
@@ -75,6 +80,9 @@ pub struct RewriteArgs {
     /// nodes for runtimes with the library
     #[arg(long, value_enum, default_value_t)]
     pub emit: EmitFlag,
+    /// Write the sources of CUDA kernels and TensorRT plugins into a new folder, too
+    #[arg(long, value_name = "DIR")]
+    pub emit_plugins: Option<PathBuf>,
     /// What happens to external data: refer to it where it is, copy it, gather it in one file
     /// beside the output, or move it into the output
     #[arg(long, value_enum, default_value_t)]
@@ -241,12 +249,24 @@ pub struct ViewArgs {
     pub run: RunArgs,
 }
 
+<<<<<<< HEAD
 /// Flags of `presets`.
 #[derive(Debug, Args)]
 pub struct PresetsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+=======
+/// Flags of `plugins`.
+#[derive(Debug, Args)]
+pub struct PluginsArgs {
+    /// Write the sources of CUDA kernels and TensorRT plugins into a new folder, which builds without Rust
+    #[arg(long, value_name = "DIR", conflicts_with = "check")]
+    pub emit: Option<PathBuf>,
+    /// Load the libraries and look at what they register
+    #[arg(long)]
+    pub check: bool,
+>>>>>>> trt
 }
 
 /// Flags of `explain`.

@@ -5,7 +5,11 @@ mod explain;
 mod inspect;
 mod peak;
 mod plan;
+<<<<<<< HEAD
 mod presets;
+=======
+mod plugins;
+>>>>>>> trt
 mod report;
 mod rewrite;
 mod verify;
@@ -29,7 +33,11 @@ pub fn run(command: Command, printer: &Printer) -> Outcome {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Bench(args) => bench::run(&args, printer),
         Command::PeakMemory(args) => peak::run(&args, printer),
+<<<<<<< HEAD
         Command::Presets(args) => presets::run(&args, printer),
+=======
+        Command::Plugins(args) => plugins::run(&args, printer),
+>>>>>>> trt
         Command::Explain(args) => explain::run(&args, printer),
     }
 }

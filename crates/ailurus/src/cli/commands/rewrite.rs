@@ -24,6 +24,11 @@ pub fn run(args: &RewriteArgs, printer: &Printer) -> Outcome {
     if let Some(check) = wanted.check {
         rewriter = rewriter.check(check);
     }
+    let sources = args.emit_plugins.as_deref().filter(|_| !args.dry_run);
+    if let Some(folder) = sources {
+        // A folder in the way is found before anything is written.
+        ailurus_plugins::check(folder).map_err(Error::from)?;
+    }
     let summary = match rewriter.run(&args.input, &args.output) {
         Ok(summary) => summary,
         Err(error) => {
@@ -38,6 +43,9 @@ pub fn run(args: &RewriteArgs, printer: &Printer) -> Outcome {
             });
         }
     };
+    if let Some(folder) = sources {
+        ailurus_plugins::emit(folder).map_err(Error::from)?;
+    }
     if args.json {
         printer.json(&summary)?;
     } else {
