@@ -46,13 +46,10 @@ pub enum Command {
     /// Run one model and print the peak memory of this process: what `bench` starts for each model
     #[command(hide = true)]
     PeakMemory(PeakArgs),
-<<<<<<< HEAD
     /// List published placements for --preset
     Presets(PresetsArgs),
-=======
     /// Show where the libraries of operators are and how runtimes load them; load them; write their sources
     Plugins(PluginsArgs),
->>>>>>> trt
     /// Tell what a code such as AIL0207 means; without one, list all
     Explain(ExplainArgs),
 }
@@ -249,14 +246,14 @@ pub struct ViewArgs {
     pub run: RunArgs,
 }
 
-<<<<<<< HEAD
 /// Flags of `presets`.
 #[derive(Debug, Args)]
 pub struct PresetsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-=======
+}
+
 /// Flags of `plugins`.
 #[derive(Debug, Args)]
 pub struct PluginsArgs {
@@ -266,7 +263,6 @@ pub struct PluginsArgs {
     /// Load the libraries and look at what they register
     #[arg(long)]
     pub check: bool,
->>>>>>> trt
 }
 
 /// Flags of `explain`.

@@ -5,11 +5,8 @@ mod explain;
 mod inspect;
 mod peak;
 mod plan;
-<<<<<<< HEAD
-mod presets;
-=======
 mod plugins;
->>>>>>> trt
+mod presets;
 mod report;
 mod rewrite;
 mod verify;
@@ -33,11 +30,8 @@ pub fn run(command: Command, printer: &Printer) -> Outcome {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Bench(args) => bench::run(&args, printer),
         Command::PeakMemory(args) => peak::run(&args, printer),
-<<<<<<< HEAD
         Command::Presets(args) => presets::run(&args, printer),
-=======
         Command::Plugins(args) => plugins::run(&args, printer),
->>>>>>> trt
         Command::Explain(args) => explain::run(&args, printer),
     }
 }
