@@ -64,7 +64,7 @@ pub(super) struct Search<'a> {
     pub centres: &'a [f32],
     pub channels: usize,
     pub cells: &'a Cells,
-    /// Centres this near to the own cell are looked at first: the nearest are mostly among them, and others can then be
+    /// Centres this near to the own cell give the first bound: the nearest are mostly among them, and others can then be
     /// given up early.
     pub radius: usize,
     pub choices: usize,
@@ -87,44 +87,69 @@ struct Nearest<'a> {
 impl Wide for Nearest<'_> {
     #[inline(always)]
     fn run<S: Sums>(self) {
-        let Search { patches, centres, channels, cells, radius, choices } = *self.search;
-        let width = cells.cluster_width();
-        let count = cells.rows.pooled.len() * width;
+        let Search { patches, centres, channels, cells, choices, .. } = *self.search;
+        let count = cells.rows.pooled.len() * cells.cluster_width();
+        let all: Vec<u32> = (0..count as u32).collect();
+        let (groups, rest) = all.as_chunks::<PAIRS>();
         let centre = |m: u32| &centres[m as usize * channels..(m as usize + 1) * channels];
-        let mut order: Vec<u32> = Vec::with_capacity(count);
-        let mut ordered_for = None;
-        let mut best = Vec::with_capacity(choices + 1);
-        for (i, out) in (self.first..).zip(self.out.chunks_exact_mut(choices)) {
-            let cell = (cells.rows.cell[i / cells.width()] as usize, cells.columns.cell[i % cells.width()] as usize);
-            if ordered_for != Some(cell) {
-                // Those around the cell, then all others.
-                let (rows, columns) = (cells.rows.around(cell.0, radius), cells.columns.around(cell.1, radius));
-                let near = |m: &u32| {
-                    let (row, column) = (*m as usize / width, *m as usize % width);
-                    (rows.0..rows.1).contains(&row) && (columns.0..columns.1).contains(&column)
-                };
-                order.clear();
-                order.extend((0..count as u32).filter(near));
-                order.extend((0..count as u32).filter(|m| !near(m)));
-                ordered_for = Some(cell);
+        let mut best: [Vec<(f32, u32)>; TILE] = std::array::from_fn(|_| Vec::with_capacity(choices + 1));
+        // All centres are more than a cache holds, so each is brought there once for several patches.
+        for (tile, out) in self.out.chunks_mut(TILE * choices).enumerate() {
+            let first = self.first + tile * TILE;
+            let tokens = out.len() / choices;
+            let own = |t: usize| &patches[(first + t) * channels..(first + t + 1) * channels];
+            let mut bounds = [f32::INFINITY; TILE];
+            for (t, bound) in bounds[..tokens].iter_mut().enumerate() {
+                best[t].clear();
+                *bound = self.search.bound::<S>(first + t, &mut best[t]);
+                best[t].clear();
             }
-            let own = &patches[i * channels..(i + 1) * channels];
-            best.clear();
-            let (groups, rest) = order.as_chunks::<PAIRS>();
             for group in groups {
-                let bound = farthest(&best, choices);
-                let sums = squared_distances_below::<S, PAIRS>(own, group.map(centre), bound);
-                group.iter().zip(sums).for_each(|(&m, d)| insert(&mut best, choices, (d, m)));
+                let group_centres = group.map(centre);
+                for t in 0..tokens {
+                    let bound = farthest(&best[t], choices).min(bounds[t]);
+                    let sums = squared_distances_below::<S, PAIRS>(own(t), group_centres, bound);
+                    group.iter().zip(sums).for_each(|(&m, d)| insert(&mut best[t], choices, bound, (d, m)));
+                }
             }
             for &m in rest {
-                let bound = farthest(&best, choices);
-                let [d] = squared_distances_below::<S, 1>(own, [centre(m)], bound);
-                insert(&mut best, choices, (d, m));
+                for t in 0..tokens {
+                    let bound = farthest(&best[t], choices).min(bounds[t]);
+                    let [d] = squared_distances_below::<S, 1>(own(t), [centre(m)], bound);
+                    insert(&mut best[t], choices, bound, (d, m));
+                }
             }
-            out.copy_from_slice(&best);
+            for (out, best) in out.chunks_exact_mut(choices).zip(&best) {
+                out.copy_from_slice(best);
+            }
         }
     }
 }
+
+impl Search<'_> {
+    /// A distance that the last of the nearest does not exceed: that of the last of those around the own cell.
+    #[inline(always)]
+    fn bound<S: Sums>(&self, i: usize, best: &mut Vec<(f32, u32)>) -> f32 {
+        let Search { patches, centres, channels, cells, radius, choices } = *self;
+        let cell = (cells.rows.cell[i / cells.width()] as usize, cells.columns.cell[i % cells.width()] as usize);
+        let (rows, columns) = (cells.rows.around(cell.0, radius), cells.columns.around(cell.1, radius));
+        if (rows.1 - rows.0) * (columns.1 - columns.0) < choices {
+            return f32::INFINITY;
+        }
+        let own = &patches[i * channels..(i + 1) * channels];
+        for row in rows.0..rows.1 {
+            for column in columns.0..columns.1 {
+                let m = row * cells.cluster_width() + column;
+                let [d] = squared_distances::<S, 1>(own, [&centres[m * channels..(m + 1) * channels]]);
+                insert(best, choices, f32::INFINITY, (d, m as u32));
+            }
+        }
+        farthest(best, choices)
+    }
+}
+
+/// Patches that are compared with a centre one after the other.
+const TILE: usize = 16;
 
 /// Beyond this distance nothing is among the nearest any more.
 #[inline(always)]
@@ -132,11 +157,11 @@ fn farthest(best: &[(f32, u32)], choices: usize) -> f32 {
     if best.len() < choices { f32::INFINITY } else { best[choices - 1].0 }
 }
 
-/// Puts a centre in its place, and drops the farthest when there are too many. A distance that was given up is beyond the
-/// farthest, so it is dropped, too.
+/// Puts a centre in its place, and drops the farthest when there are too many. A distance beyond the bound, which may have
+/// been given up, is not among the nearest.
 #[inline(always)]
-fn insert(best: &mut Vec<(f32, u32)>, choices: usize, new: (f32, u32)) {
-    if best.len() == choices && new >= best[choices - 1] {
+fn insert(best: &mut Vec<(f32, u32)>, choices: usize, bound: f32, new: (f32, u32)) {
+    if new.0 > bound || best.len() == choices && new >= best[choices - 1] {
         return;
     }
     let at = best.partition_point(|&old| old < new);
