@@ -2,7 +2,7 @@
 
 mod common;
 
-use ailurus_ops::{DensityPeaks, Keep};
+use ailurus_ops::{DensityPeaks, GridKMeans, Keep};
 use ailurus_trt::bridge::Field;
 use common::{DENSITY_PEAKS, MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, fields, half, interfaces, plain};
 
@@ -24,10 +24,11 @@ fn every_attribute_of_the_operator_is_a_field() {
         for attribute in DensityPeaks::SCHEMA.attributes.iter().filter(|a| !a.name.starts_with("plugin_")) {
             assert!(listed.contains(&format!(" {}:", attribute.name)), "{}", attribute.name);
         }
-        assert_eq!(listed.lines().count(), ailurus_ops::schemas().len());
-        for (line, schema) in listed.lines().zip(ailurus_ops::schemas()) {
-            assert!(line.starts_with(&format!("{} ", schema.name)), "{line}");
-        }
+        // Clusters on a grid have no plugin.
+        let schemas = ailurus_ops::schemas().into_iter().filter(|schema| **schema != GridKMeans::SCHEMA);
+        let names: Vec<&str> = schemas.map(|schema| schema.name).collect();
+        let made: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(made, names);
     }
 }
 
