@@ -20,6 +20,7 @@ pub mod body;
 mod density_peaks;
 mod element;
 mod error;
+mod grid;
 mod grid_kmeans;
 pub mod keys;
 mod lanes;

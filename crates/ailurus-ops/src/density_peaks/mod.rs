@@ -10,6 +10,7 @@ mod window;
 pub use window::Windows;
 
 use crate::attribute::{Reader, plugin_attributes};
+use crate::grid::{self, fits};
 use crate::{AttrValue, Attributes, Error, Result};
 
 /// Operator name.
@@ -76,22 +77,13 @@ impl DensityPeaks {
     /// Checks every parameter.
     pub fn validate(&self) -> Result<()> {
         let bad = |name, value: String, reason| Err(Error::InvalidParameter { operator: NAME, name, value, reason });
-        // Every count ends up in 32-bit integers of the output tensors.
-        let fits = |n: usize| i32::try_from(n).is_ok();
         for (name, value) in [("prefix", self.prefix), ("suffix", self.suffix)] {
             if !fits(value) {
                 return bad(name, value.to_string(), "it must fit in 31 bits");
             }
         }
-        if let Some((h, w)) = self.grid {
-            if h == 0 || w == 0 {
-                return bad("grid_h", format!("{h} x {w}"), "a grid has at least one row and one column");
-            }
-            let total =
-                h.checked_mul(w).and_then(|n| n.checked_add(self.prefix)).and_then(|n| n.checked_add(self.suffix));
-            if !total.is_some_and(fits) {
-                return bad("grid_h", format!("{h} x {w}"), "the token count must fit in 31 bits");
-            }
+        if let Some(grid) = self.grid {
+            grid::validate(NAME, "grid_h", grid, self.prefix, self.suffix)?;
         }
         match self.keep {
             Keep::Tokens(m) if m == 0 || !fits(m) => {
@@ -146,18 +138,7 @@ impl DensityPeaks {
 
     /// The grid to work on: the static one, or the one given at run time. A given one must not contradict a static one.
     pub fn resolve_grid(&self, given: Option<(usize, usize)>) -> Result<(usize, usize)> {
-        let grid = match (self.grid, given) {
-            (Some(fixed), Some(given)) if fixed != given => {
-                return Err(Error::Shape {
-                    operator: NAME,
-                    input: "grid",
-                    expected: format!("{fixed:?}"),
-                    got: format!("{given:?}"),
-                });
-            }
-            (Some(grid), _) | (None, Some(grid)) => grid,
-            (None, None) => return Err(Error::GridUnknown { operator: NAME }),
-        };
+        let grid = grid::resolve(NAME, self.grid, given)?;
         Self { grid: Some(grid), ..*self }.validate()?;
         Ok(grid)
     }

@@ -1,6 +1,7 @@
 //! Schema and shape rule of `AilurusDensityPeaks`.
 
 use super::{DensityPeaks, NAME};
+use crate::grid;
 use crate::schema::{attr, optional, port, same};
 use crate::{AttrKind, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
 
@@ -46,13 +47,7 @@ impl DensityPeaks {
             Some(metric) if metric.len() == 3 => metric,
             other => return Err(shape("metric", "[B, T, d]", other.copied().unwrap_or(&[]))),
         };
-        match inputs.get(1) {
-            Some(grid) if grid.len() != 1 || grid[0].is_some_and(|n| n != 2) => {
-                return Err(shape("grid", "[2]", grid));
-            }
-            None if self.grid.is_none() => return Err(Error::GridUnknown { operator: NAME }),
-            _ => {}
-        }
+        grid::check_input(NAME, self.grid.is_some(), inputs.get(1))?;
         let outside = self.prefix + self.suffix;
         let patches = match (self.grid, metric[1]) {
             (Some((h, w)), Some(total)) if h * w + outside != total => {

@@ -11,6 +11,7 @@ mod sums;
 
 pub(crate) use cells::Cells;
 
+use crate::grid::{self, fits};
 use crate::{Error, Result};
 
 /// Operator name.
@@ -104,8 +105,6 @@ impl GridKMeans {
     /// Checks every parameter.
     pub fn validate(&self) -> Result<()> {
         let bad = |name, value: String, reason| Err(Error::InvalidParameter { operator: NAME, name, value, reason });
-        // Every count ends up in 32-bit integers of the output tensors.
-        let fits = |n: usize| i32::try_from(n).is_ok();
         let counts = [
             ("prefix", self.prefix),
             ("suffix", self.suffix),
@@ -120,14 +119,8 @@ impl GridKMeans {
             }
         }
         for (name, grid) in [("grid_h", self.grid), ("cluster_h", Some(self.clusters))] {
-            let Some((h, w)) = grid else { continue };
-            if h == 0 || w == 0 {
-                return bad(name, format!("{h} x {w}"), "a grid has at least one row and one column");
-            }
-            let total =
-                h.checked_mul(w).and_then(|n| n.checked_add(self.prefix)).and_then(|n| n.checked_add(self.suffix));
-            if !total.is_some_and(fits) {
-                return bad(name, format!("{h} x {w}"), "the token count must fit in 31 bits");
+            if let Some(grid) = grid {
+                grid::validate(NAME, name, grid, self.prefix, self.suffix)?;
             }
         }
         if let Some(grid) = self.grid {
@@ -171,18 +164,7 @@ impl GridKMeans {
 
     /// The grid to work on: the static one, or the one given at run time. A given one must not contradict a static one.
     pub fn resolve_grid(&self, given: Option<(usize, usize)>) -> Result<(usize, usize)> {
-        let grid = match (self.grid, given) {
-            (Some(fixed), Some(given)) if fixed != given => {
-                return Err(Error::Shape {
-                    operator: NAME,
-                    input: "grid",
-                    expected: format!("{fixed:?}"),
-                    got: format!("{given:?}"),
-                });
-            }
-            (Some(grid), _) | (None, Some(grid)) => grid,
-            (None, None) => return Err(Error::GridUnknown { operator: NAME }),
-        };
+        let grid = grid::resolve(NAME, self.grid, given)?;
         Self { grid: Some(grid), ..*self }.validate()?;
         Ok(grid)
     }

@@ -1,6 +1,7 @@
 //! Schema and shape rule of `AilurusGridKMeans`.
 
 use super::{GridKMeans, NAME};
+use crate::grid;
 use crate::schema::{attr, optional, port, same};
 use crate::{AttrKind, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
 
@@ -49,13 +50,7 @@ impl GridKMeans {
             Some(x) if x.len() == 3 => x,
             other => return Err(shape("x", "[B, T, C]", other.copied().unwrap_or(&[]))),
         };
-        match inputs.get(1) {
-            Some(grid) if grid.len() != 1 || grid[0].is_some_and(|n| n != 2) => {
-                return Err(shape("grid", "[2]", grid));
-            }
-            None if self.grid.is_none() => return Err(Error::GridUnknown { operator: NAME }),
-            _ => {}
-        }
+        grid::check_input(NAME, self.grid.is_some(), inputs.get(1))?;
         let outside = self.prefix + self.suffix;
         let tokens = match (self.grid, x[1]) {
             (Some((h, w)), Some(total)) if h * w + outside != total => {
