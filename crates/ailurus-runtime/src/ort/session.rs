@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use ort_sys::{GraphOptimizationLevel, OrtSession as RawSession, OrtSessionOptions, OrtStatusPtr, OrtTypeInfo};
 
@@ -272,8 +273,13 @@ impl Options {
     }
 }
 
+/// ONNX Runtime looks up and then adds the domains of custom operators to a table of the process without holding a lock over
+/// both: of two sessions created at once, one can fail with "the domain is already exist".
+static CREATION: Mutex<()> = Mutex::new(());
+
 fn create(library: &'static Library, model: Model<'_>, options: &Options) -> Result<*mut RawSession, String> {
     let api = library.api;
+    let _alone = CREATION.lock().unwrap_or_else(PoisonError::into_inner);
     let mut raw = ptr::null_mut();
     // SAFETY: environment and options are valid; path and bytes live through the call, and without
     // special options ONNX Runtime copies what it needs of them.
