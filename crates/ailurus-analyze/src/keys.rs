@@ -163,6 +163,6 @@ fn coordinate(atoms: &Atoms, atom: AtomId, root: AtomId, j: i64) -> Option<i64> 
         }
         Origin::Minor(p) => Some(coordinate(atoms, *p, root, j)?.rem_euclid(size(atom)?.max(1))),
         Origin::Slice { of, start } => Some(coordinate(atoms, *of, root, j)? - atoms.symbols.known(start)?),
-        Origin::Root | Origin::Permuted(_) => None,
+        Origin::Root | Origin::Permuted(_) | Origin::Padded { .. } | Origin::Rolled { .. } => None,
     }
 }

@@ -12,6 +12,8 @@ pub struct Atoms {
     atoms: Vec<Atom>,
     pub(super) splits: HashMap<(AtomId, Expr), (AtomId, AtomId)>,
     pub(super) slices: HashMap<(AtomId, Expr, Expr), AtomId>,
+    pub(super) pads: HashMap<(AtomId, Expr, Expr), AtomId>,
+    pub(super) rolls: HashMap<(AtomId, i64), AtomId>,
     pub(super) picked: Vec<(AtomId, i64)>,
 }
 
@@ -62,7 +64,11 @@ impl Atoms {
     pub(super) fn push(&mut self, label: String, size: Expr, origin: Origin) -> AtomId {
         let spatial = match &origin {
             Origin::Root => false,
-            Origin::Major(p) | Origin::Minor(p) | Origin::Slice { of: p, .. } => self.get(*p).spatial,
+            Origin::Major(p)
+            | Origin::Minor(p)
+            | Origin::Slice { of: p, .. }
+            | Origin::Padded { of: p, .. }
+            | Origin::Rolled { of: p, .. } => self.get(*p).spatial,
             Origin::Permuted(run) => self.is_spatial(&Axis(vec![run.clone()])),
         };
         self.atoms.push(Atom { label, size, origin, spatial });
@@ -91,17 +97,56 @@ impl Atoms {
         self.symbols.known(&self.size(axis))
     }
 
-    /// True when `atom` is `root` or was split or sliced out of it, at any depth.
-    pub fn descends(&self, mut atom: AtomId, root: AtomId) -> bool {
-        loop {
-            if atom == root {
-                return true;
-            }
-            match &self.get(atom).origin {
-                Origin::Major(p) | Origin::Minor(p) | Origin::Slice { of: p, .. } => atom = *p,
-                Origin::Root | Origin::Permuted(_) => return false,
-            }
+    /// What an atom was split, sliced, padded or rolled out of.
+    pub fn parent(&self, atom: AtomId) -> Option<AtomId> {
+        match &self.get(atom).origin {
+            Origin::Major(p)
+            | Origin::Minor(p)
+            | Origin::Slice { of: p, .. }
+            | Origin::Padded { of: p, .. }
+            | Origin::Rolled { of: p, .. } => Some(*p),
+            Origin::Root | Origin::Permuted(_) => None,
         }
+    }
+
+    /// True when `atom` is `root` or was made out of it ([`Atoms::parent`]), at any depth.
+    pub fn descends(&self, atom: AtomId, root: AtomId) -> bool {
+        std::iter::successors(Some(atom), |&a| self.parent(a)).any(|a| a == root)
+    }
+
+    /// The atom that was rolled and padded into this one.
+    pub fn laid_out(&self, atom: AtomId) -> AtomId {
+        let mut at = atom;
+        while let Origin::Padded { of, .. } | Origin::Rolled { of, .. } = self.get(at).origin {
+            at = of;
+        }
+        at
+    }
+
+    /// The other half of what a half was split out of.
+    pub fn other_half(&self, half: AtomId) -> Option<AtomId> {
+        let whole = self.parent(half)?;
+        let halves = self.splits.iter().filter(|((a, _), _)| *a == whole).map(|(_, &pair)| pair);
+        halves.into_iter().find_map(|(major, minor)| {
+            if half == major { Some(minor) } else { (half == minor).then_some(major) }
+        })
+    }
+
+    /// An axis with other elements around it.
+    pub fn padded(&mut self, axis: &Axis, before: Expr, behind: Expr) -> Axis {
+        let size = self.size(axis) + before.clone() + behind;
+        let [run] = &axis.0[..] else { return self.axis_from(axis, "padded", size) };
+        let [Factor::Atom(of)] = run[..] else { return self.axis_from(axis, "padded", size) };
+        let key = (of, before.clone(), size.clone());
+        let id = match self.pads.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = self.push("padded".to_owned(), size, Origin::Padded { of, before });
+                self.pads.insert(key, id);
+                id
+            }
+        };
+        Axis::atom(id)
     }
 
     /// Slices of size 1 taken since the last call, as (atom, index): they leave no trace in the axes.

@@ -34,6 +34,20 @@ pub enum Origin {
         /// first element
         start: Expr,
     },
+    /// An atom with other elements in front of it and behind it.
+    Padded {
+        /// the atom
+        of: AtomId,
+        /// elements in front
+        before: Expr,
+    },
+    /// The elements of an atom of rows or columns, rolled: element `i` is element `i + by` of the atom, around its end.
+    Rolled {
+        /// the atom
+        of: AtomId,
+        /// at least 1 and less than its size
+        by: i64,
+    },
     /// The same elements in another order, or a computed subset of them.
     Permuted(Run),
 }

@@ -1,6 +1,6 @@
 //! Taking parts of an axis, and putting parts together.
 
-use super::{Atoms, Axis, Factor, Origin, Run};
+use super::{AtomId, Atoms, Axis, Factor, Origin, Run};
 use crate::expr::Expr;
 
 impl Atoms {
@@ -47,6 +47,10 @@ impl Atoms {
             }
             let (of, start) = match &self.get(a).origin {
                 Origin::Slice { of, start } => (*of, start.clone() + from),
+                // What was padded, without its padding.
+                Origin::Padded { of, before } if *before == from && self.symbols.equal(&size, &self.get(*of).size) => {
+                    return vec![Factor::Atom(*of)];
+                }
                 _ => (a, from),
             };
             let key = (of, start.clone(), size.clone());
@@ -67,9 +71,45 @@ impl Atoms {
         vec![Factor::Atom(self.permuted("part", run.clone(), size))]
     }
 
-    /// Concatenates axes, putting neighbouring slices of one atom back together.
-    pub fn concat(&self, axes: &[Axis]) -> Axis {
-        self.concat_runs(axes.iter().flat_map(|a| a.0.iter().cloned()).collect())
+    /// Concatenates axes, putting neighbouring slices of one atom back together. Rows or columns whose first ones follow
+    /// the others are rolled.
+    pub fn concat(&mut self, axes: &[Axis]) -> Axis {
+        let joined = self.concat_runs(axes.iter().flat_map(|a| a.0.iter().cloned()).collect());
+        self.rolled(&joined).unwrap_or(joined)
+    }
+
+    fn rolled(&mut self, axis: &Axis) -> Option<Axis> {
+        let [front, back] = &axis.0[..] else { return None };
+        let ([Factor::Atom(a)], [Factor::Atom(b)]) = (&front[..], &back[..]) else { return None };
+        let slice = |x: AtomId| match &self.get(x).origin {
+            Origin::Slice { of, start } => {
+                Some((*of, self.symbols.known(start)?, self.symbols.known(&self.get(x).size)?))
+            }
+            _ => None,
+        };
+        let ((of, start, length), (other, zero, rest)) = (slice(*a)?, slice(*b)?);
+        let whole = self.symbols.known(&self.get(of).size)?;
+        if of != other || zero != 0 || start != rest || start + length != whole || !self.get(of).spatial {
+            return None;
+        }
+        // Rolling twice is rolling once, by both.
+        let (base, by) = match self.get(of).origin {
+            Origin::Rolled { of, by } => (of, (by + start) % whole),
+            _ => (of, start),
+        };
+        if by == 0 {
+            return Some(Axis::atom(base));
+        }
+        let id = match self.rolls.get(&(base, by)) {
+            Some(&id) => id,
+            None => {
+                let label = format!("{} rolled by {by}", self.get(base).label);
+                let id = self.push(label, self.get(base).size.clone(), Origin::Rolled { of: base, by });
+                self.rolls.insert((base, by), id);
+                id
+            }
+        };
+        Some(Axis::atom(id))
     }
 
     fn concat_runs(&self, parts: Vec<Run>) -> Axis {

@@ -330,12 +330,14 @@ pub fn pad(ctx: &mut Ctx) -> Option<Vec<Abs>> {
             continue;
         }
         ctx.effect(0, &axes[at], How::Mix);
-        let size = match (lo, hi) {
-            (Some(lo), Some(hi)) => ctx.atoms.size(&axes[at]) + lo + hi,
+        out[at] = match (lo, hi) {
+            (Some(lo), Some(hi)) => ctx.atoms.padded(&axes[at], lo, hi),
             // Nobody knows by how much, or whether at all.
-            _ => Expr::from(ctx.atoms.symbols.fresh("padded", None)),
+            _ => {
+                let size = Expr::from(ctx.atoms.symbols.fresh("padded", None));
+                ctx.atoms.axis_from(&axes[at], "padded", size)
+            }
         };
-        out[at] = ctx.atoms.axis_from(&axes[at], "padded", size);
     }
     Some(vec![derived(ctx, out)?])
 }

@@ -1,10 +1,10 @@
 //! Chains of attention cores over the same tokens, and the one that is the encoder.
 
-use super::streams::feeds;
+use super::{grids, streams::feeds};
 use crate::{
     absent,
     axis::Axis,
-    cores::Core,
+    cores::{Core, Fault},
     interp::Interp,
     refusal::{Code, Refusal},
     walk::{NodeSet, ancestors},
@@ -19,11 +19,22 @@ struct Chain {
     upstream: NodeSet,
 }
 
+impl Chain {
+    fn of(g: &Graph, cores: &[Core], members: Vec<usize>) -> Self {
+        let ends = members.iter().filter_map(|&i| g.node(cores[i].context).output(0));
+        Self { upstream: ancestors(g, ends), members }
+    }
+}
+
 /// The cores of the trunk and all others.
 pub fn choose(interp: &Interp, cores: Vec<Core>, wish: Option<&str>) -> Result<(Vec<Core>, Vec<Core>), Refusal> {
     let g = &interp.model.graph;
     let global: Vec<usize> = (0..cores.len()).filter(|&i| cores[i].fault().is_none()).collect();
-    let chains = chains(g, &cores, &global);
+    let mut chains = chains(g, &cores, &global);
+    let windowed = windowed(interp, g, &cores);
+    // Attention to the whole grid with windows between is part of their chain, and no chain of its own.
+    chains.retain(|c| windowed.iter().all(|w| !(c.members.iter().all(|i| w.members.contains(i)) && !is_pure(g, &cores, c))));
+    chains.extend(windowed);
     let chosen = match wish {
         Some(name) => named(interp, &cores, &chains, name)?,
         None => alone(interp, &cores, &chains)?,
@@ -56,8 +67,12 @@ fn chains(g: &Graph, cores: &[Core], members: &[usize]) -> Vec<Chain> {
             None => lists.push(vec![i]),
         }
     }
-    let upstream = |l: &[usize]| ancestors(g, l.iter().filter_map(|&i| g.node(cores[i].context).output(0)));
-    lists.into_iter().map(|members| Chain { upstream: upstream(&members), members }).collect()
+    lists.into_iter().map(|members| Chain::of(g, cores, members)).collect()
+}
+
+/// Chains over one grid with windows in them.
+fn windowed(interp: &Interp, g: &Graph, cores: &[Core]) -> Vec<Chain> {
+    grids::windowed(interp, cores).into_iter().map(|members| Chain::of(g, cores, members)).collect()
 }
 
 /// The longest chain, when nothing else competes with it.
@@ -65,7 +80,7 @@ fn alone(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Result<usize, Ref
     let g = &interp.model.graph;
     let faulty = cores.iter().find_map(|c| Some((c, c.fault()?)));
     if let Some((core, fault)) = faulty {
-        return Err(windows::refuse(interp, core, fault, stage(interp, cores, chains)));
+        return among_windows(interp, cores, chains, (core, fault));
     }
     let longest = chains.iter().map(|c| c.members.len()).max().unwrap_or(0);
     let Some(best) = chains.iter().position(|c| c.members.len() == longest) else { return Err(absent::why(interp)) };
@@ -89,6 +104,34 @@ fn alone(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Result<usize, Ref
     Ok(best)
 }
 
+/// The chain of a model with windows: the longest with windows in it, where no attention of another kind stands between its
+/// blocks. Stages of equal length are told apart by name only.
+fn among_windows(interp: &Interp, cores: &[Core], chains: &[Chain], faulty: (&Core, Fault)) -> Result<usize, Refusal> {
+    let g = &interp.model.graph;
+    let has_windows = |c: &Chain| c.members.iter().any(|&i| cores[i].windowed);
+    let length = |c: &Chain| if has_windows(c) { c.members.len() } else { 0 };
+    let longest = chains.iter().map(length).max().unwrap_or(0);
+    let best: Vec<usize> = (0..chains.len()).filter(|&i| longest > 1 && length(&chains[i]) == longest).collect();
+    let refuse = |core, fault| Err(windows::refuse(interp, core, fault, stage(interp, cores, chains)));
+    let [only] = best[..] else {
+        return match best[..] {
+            [one, two, ..] => {
+                let first = |i: usize| &cores[chains[i].members[0]];
+                Err(windows::stages(interp, first(one), first(two), &all(interp, cores, chains)))
+            }
+            _ => refuse(faulty.0, faulty.1),
+        };
+    };
+    let members = &chains[only].members;
+    let (first, last) = (&cores[members[0]], &cores[members[members.len() - 1]]);
+    let between = |c: &&Core| feeds(g, first, c) && feeds(g, c, last);
+    let foreign = cores.iter().enumerate().filter(|(i, _)| !members.contains(i)).map(|(_, c)| c).find(between);
+    match foreign.and_then(|c| Some((c, c.fault()?))) {
+        Some((core, fault)) => refuse(core, fault),
+        None => Ok(only),
+    }
+}
+
 /// True when two sequences hold the same patches, whatever stands beside them.
 fn shares_patches(interp: &Interp, a: &Axis, b: &Axis) -> bool {
     a.0.iter().filter(|r| interp.atoms.is_spatial(&Axis(vec![(*r).clone()]))).all(|r| b.0.contains(r))
@@ -99,12 +142,16 @@ fn shares_patches(interp: &Interp, a: &Axis, b: &Axis) -> bool {
 fn stage(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Option<String> {
     let g = &interp.model.graph;
     let pure = |c: &&Chain| {
-        let (first, last) = (&cores[c.members[0]], &cores[c.members[c.members.len() - 1]]);
-        c.members.len() > 1
-            && cores.iter().filter(|f| f.fault().is_some()).all(|f| !(feeds(g, first, f) && feeds(g, f, last)))
+        c.members.len() > 1 && c.members.iter().all(|&i| cores[i].fault().is_none()) && is_pure(g, cores, c)
     };
     let longest = chains.iter().filter(pure).max_by_key(|c| c.members.len())?;
     Some(text(interp, cores, longest))
+}
+
+/// True when no attention that keeps its tokens from being merged stands between the blocks of a chain.
+fn is_pure(g: &Graph, cores: &[Core], chain: &Chain) -> bool {
+    let (first, last) = (&cores[chain.members[0]], &cores[chain.members[chain.members.len() - 1]]);
+    cores.iter().filter(|f| f.fault().is_some()).all(|f| !(feeds(g, first, f) && feeds(g, f, last)))
 }
 
 /// The name by which a chain can be asked for: the scores of its first core.

@@ -1,15 +1,17 @@
 //! The trunk: a chain of blocks around one residual stream, and the grid its tokens come from.
 
 mod chains;
+mod grids;
 mod streams;
 mod tokens;
 
 use crate::{
     axis::{AtomId, Axis, Run},
-    cores::Core,
+    cores::{Core, Fault},
     interp::Interp,
     refusal::{Code, Refusal, describe},
     walk::{NodeSet, ancestors, descendants},
+    windows,
 };
 use ailurus_onnx::{Graph, ValueId};
 
@@ -60,14 +62,25 @@ pub fn find(interp: &Interp, cores: Vec<Core>, wish: Option<&str>) -> Result<Tru
     }
     let (chosen, other_cores) = chains::choose(interp, cores, wish)?;
     let first = chosen.first().ok_or_else(|| crate::absent::why(interp))?;
-    let tokens = tokens::of(interp, &first.tokens).map_err(|r| r.at(g, first.scores))?;
-    streams::follow(interp, tokens, chosen, other_cores)
+    let windowed = chosen.iter().find(|c| c.windowed).and_then(|c| grids::sequence(interp, c));
+    let tokens = tokens::of(interp, windowed.as_ref().unwrap_or(&first.tokens)).map_err(|r| r.at(g, first.scores))?;
+    let windows = chosen.iter().find(|c| c.windowed).cloned();
+    streams::follow(interp, tokens, chosen, other_cores).map_err(|refusal| match windows {
+        // Blocks that change their windows in a way that is not understood.
+        Some(core) => windows::refuse(interp, &core, Fault::Windows, None),
+        None => refusal,
+    })
 }
 
 impl Trunk {
     /// Attention cores of the blocks behind block `layer`.
     pub fn cores_behind(&self, layer: usize) -> impl Iterator<Item = &Core> {
         self.blocks.iter().skip(layer).flat_map(|b| &b.cores)
+    }
+
+    /// The first core behind block `layer` that runs inside windows.
+    pub fn window_behind(&self, layer: usize) -> Option<&Core> {
+        self.cores_behind(layer).find(|c| c.windowed)
     }
 
     /// Nodes of block `k` (counted from 1).

@@ -2,7 +2,7 @@
 
 use super::{Block, Tokens, Trunk, no_residual};
 use crate::{
-    axis::Axis,
+    axis::{Axis, Factor},
     cores::Core,
     interp::{How, Interp},
     refusal::Refusal,
@@ -158,13 +158,19 @@ impl Search<'_, '_> {
     }
 
     /// The same tokens in the same places. Channels may be those of either term: which one names them is a matter of order.
+    /// Rows and columns may be axes of their own or one axis.
     fn alike(&self, a: &[Axis], b: &[Axis]) -> bool {
         let atoms = &self.interp.atoms;
         let same = |p: &Axis, q: &Axis| {
             let tokens = atoms.is_spatial(p) || atoms.is_spatial(q);
             p == q || !tokens && atoms.symbols.equal(&atoms.size(p), &atoms.size(q))
         };
-        a.len() == b.len() && a.iter().zip(b).all(|(p, q)| same(p, q))
+        let equal = |a: &[Axis], b: &[Axis]| a.len() == b.len() && a.iter().zip(b).all(|(p, q)| same(p, q));
+        let flat = |axes: &[Axis]| -> Vec<Axis> {
+            let factors = axes.iter().flat_map(|x| if let [run] = &x.0[..] { run.clone() } else { vec![Factor::Cat(x.clone())] });
+            factors.map(|f| Axis::product(vec![f])).collect()
+        };
+        equal(a, b) || equal(&flat(a), &flat(b))
     }
 
     /// In a post-norm model the stream is what the norm behind the sum gives.
