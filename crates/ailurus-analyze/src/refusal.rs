@@ -18,12 +18,13 @@ pub enum Code {
     AIL0210,
     AIL0211,
     AIL0212,
+    AIL0213,
 }
 
 impl Code {
     /// True where the model stands in the way, and not what was asked for.
     pub fn is_about_model(self) -> bool {
-        !matches!(self, Self::AIL0202 | Self::AIL0212)
+        !matches!(self, Self::AIL0202 | Self::AIL0212 | Self::AIL0213)
     }
 }
 
@@ -63,7 +64,9 @@ pub const ENTRIES: &[Entry] = &[
         text: "Attention runs inside windows, over a reduced map, over several grids one after the other, over channels, or \
                without a normalisation over the keys, so tokens cannot be merged freely. Models like Swin, Hiera, SegFormer, \
                PVT, XCiT, and SAM or ViTDet with windows are of this kind. The message names the operator that cut the grid. \
-               One stage of a hierarchical model whose attention is global can be rewritten by itself with `--trunk NAME`.",
+               Windows over one grid, with or without a shift, can be rewritten with `--method expedit --grid ROWSxCOLUMNS`, \
+               whose clusters are a grid again. One stage of a hierarchical model can be rewritten by itself with \
+               `--trunk NAME`.",
     },
     Entry {
         code: Code::AIL0204,
@@ -122,6 +125,14 @@ pub const ENTRIES: &[Entry] = &[
         title: "model was rewritten before",
         text: "The file already carries an ailurus plan in its metadata. Start from the original model, and choose another \
                layer or another number of tokens there.",
+    },
+    Entry {
+        code: Code::AIL0213,
+        title: "windows do not fit the grid of clusters",
+        text: "Where attention runs inside windows, the windows shrink with the grid: of 48 rows in windows of 12, 32 rows of \
+               clusters are left in windows of 8. A model that pads its map to whole windows takes any grid; this one does \
+               not, and the rows or columns asked for cannot be cut into windows of one size. The message names the next \
+               numbers that can.",
     },
 ];
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use ailurus_onnx::{NodeId, ValueId};
 
-const NEXT: &str = "use a model with global attention in all encoder blocks; windows need a grid-preserving method";
+const NEXT: &str = "use a model with global attention in all encoder blocks";
 
 /// Why a core cannot be merged, with the operator that is to blame. `stage` names a chain of global attention beside it.
 pub fn refuse(interp: &Interp, core: &Core, fault: Fault, stage: Option<String>) -> Refusal {

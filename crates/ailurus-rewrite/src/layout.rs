@@ -20,12 +20,15 @@ pub enum Layout {
     Flat,
     /// `[B, C, T]`
     BatchChannelToken,
+    /// `[B, H, W, C]`
+    Map,
 }
 
 impl Layout {
     /// Position of the channels among the axes.
     pub fn channel_axis(self) -> usize {
         match self {
+            Self::Map => 3,
             Self::BatchTokenChannel | Self::TokenBatchChannel => 2,
             Self::TokenChannel | Self::Flat | Self::BatchChannelToken => 1,
         }
@@ -39,7 +42,7 @@ impl Layout {
     /// The batch axis of a stream of this layout; of size 1 for a stream without one.
     pub fn batch(self, axes: &[Axis], tokens: &Tokens) -> Option<Axis> {
         Some(match self {
-            Self::BatchTokenChannel | Self::BatchChannelToken => axes.first()?.clone(),
+            Self::BatchTokenChannel | Self::BatchChannelToken | Self::Map => axes.first()?.clone(),
             Self::TokenBatchChannel => axes.get(1)?.clone(),
             Self::TokenChannel => Axis::one(),
             // The factors of the flat axis in front of the tokens.
@@ -52,6 +55,12 @@ impl Layout {
                 Axis(vec![run[..run.len().checked_sub(inner)?].to_vec()])
             }
         })
+    }
+
+    /// True for `[B, H, W, C]`.
+    pub fn is_map(axes: &[Axis], tokens: &Tokens) -> bool {
+        let (rows, columns) = tokens.grid;
+        matches!(axes, [_, r, c, _] if *r == Axis::atom(rows) && *c == Axis::atom(columns))
     }
 
     /// Reads a layout off axes of which one is this sequence.

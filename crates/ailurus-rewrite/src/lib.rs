@@ -6,6 +6,8 @@
 pub mod apply;
 mod bodies;
 mod error;
+mod fold;
+mod grid;
 pub mod layer;
 pub mod layout;
 mod method;
@@ -20,6 +22,7 @@ mod replay;
 pub mod report;
 mod simulate;
 mod skip;
+pub mod tables;
 
 pub use apply::apply;
 pub use error::Error;

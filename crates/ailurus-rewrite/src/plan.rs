@@ -40,6 +40,9 @@ pub struct Plan {
     pub operands: Vec<OperandEdit>,
     /// Tables and masks to gather by representative token.
     pub gathers: Vec<GatherEdit>,
+    /// Tables made anew for a smaller grid, where tokens stay a grid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<crate::tables::TableEdit>,
     /// Attentions whose scores take cluster sizes into account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proportional: Vec<ProportionalEdit>,

@@ -2,14 +2,15 @@
 
 use crate::{
     error::Error,
+    grid,
     layout::Layout,
     method, metric,
-    options::{Keep, Method, Metric, Options},
+    options::{Keep, Method, Metric, Options, UnfoldAt},
     plan::{Cut, DimText, FORMAT, Flops, GridSource, MetricPlan, Plan, ShapeEdit, TokenPlan},
     proportional, quantize,
     simulate::{Extent, Simulation, simulate},
 };
-use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, flops};
+use ailurus_analyze::{Analysis, Code, Refusal, abs::Abs, axis::Axis, cores::Fault, flops};
 use ailurus_onnx::{DataType, ValueId};
 
 /// Makes a plan.
@@ -24,10 +25,22 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let t = &a.trunk.tokens;
     method::check(options)?;
     let (keep, clusters) = method::clusters(a, options)?;
-    let cut = cut(a, layer)?;
+    let cut = cut(a, layer, matches!(options.method, Method::Expedit(_)))?;
     let tables = if let Method::Expedit(e) = options.method { Some(e.tables) } else { None };
-    let extent = Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables };
-    let sim = simulate(a, extent)?;
+    let sim = match options.method {
+        Method::Expedit(e) if grid::needs_grid(a, layer) => {
+            if options.unfold_at != UnfoldAt::Trunk {
+                return Err(Error::Options(
+                    "blocks with windows, or with a map as their stream, are unfolded where they end: --unfold-at trunk",
+                ));
+            }
+            grid::simulate(a, grid::Extent { layer, grid: e.grid, unfold: options.unfold, tables: e.tables })?
+        }
+        _ => {
+            windows(a, layer)?;
+            simulate(a, Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables })?
+        }
+    };
     let mut notes = Vec::new();
     let metric = match (options.method, options.metric) {
         (Method::Expedit(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
@@ -81,6 +94,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
         shapes: shapes(a, &sim),
         operands: sim.operands,
         gathers: sim.gathers,
+        tables: sim.tables,
         proportional,
         unfolds: sim.unfolds,
         reroutes: sim.reroutes,
@@ -89,17 +103,29 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     })
 }
 
-fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
+/// Refuses windows behind the cut: clusters of any shape cannot be cut into windows.
+fn windows(a: &Analysis, layer: usize) -> Result<(), Refusal> {
+    match a.trunk.window_behind(layer) {
+        Some(core) => Err(Refusal {
+            next: "use --method expedit --grid ROWSxCOLUMNS, whose clusters are a grid that is cut into windows again"
+                .into(),
+            ..ailurus_analyze::windows::refuse(&a.interp, core, Fault::Windows, None)
+        }),
+        None => Ok(()),
+    }
+}
+
+fn cut(a: &Analysis, layer: usize, maps: bool) -> Result<Cut, Error> {
     let v = a.trunk.streams[layer];
     let abs = a.interp.get(v);
     let axes = abs.map(|x| x.axes().to_vec()).unwrap_or_default();
-    let layout = Layout::of(&axes, &a.trunk.tokens, &a.interp.atoms).ok_or_else(|| {
+    let layout = grid::layout(a, v).filter(|&l| maps || l != Layout::Map).ok_or_else(|| {
         let shown: Vec<String> = axes.iter().map(|x| a.interp.atoms.show(x)).collect();
         let apart = axes.iter().filter(|x| a.interp.atoms.is_spatial(x)).count() > 1;
         let (what, next) = match apart {
             true => (
                 "which keeps rows and columns of the patches as axes of their own",
-                "use an export whose blocks pass tokens on as [batch, tokens, channels]",
+                "use --method expedit --grid ROWSxCOLUMNS, whose clusters are a map again",
             ),
             false => ("which is not batch, tokens and channels", "choose another --layer"),
         };
@@ -134,7 +160,7 @@ fn cut(a: &Analysis, layer: usize) -> Result<Cut, Error> {
     let channels = axes.get(layout.channel_axis()).and_then(|c| a.interp.atoms.known(c));
     let known = |i: usize| axes.get(i).and_then(|b| a.interp.atoms.known(b));
     let batch = match layout {
-        Layout::BatchTokenChannel | Layout::BatchChannelToken => known(0),
+        Layout::BatchTokenChannel | Layout::BatchChannelToken | Layout::Map => known(0),
         Layout::TokenBatchChannel => known(1),
         Layout::TokenChannel => Some(1),
         Layout::Flat => None,

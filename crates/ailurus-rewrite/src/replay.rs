@@ -78,8 +78,12 @@ pub fn settings(plan: &Plan) -> Options {
 /// Fails on the first name that the model does not have: then the plan is another model's.
 fn known_names(a: &Analysis, plan: &Plan) -> Result<(), Error> {
     let g = &a.interp.model.graph;
-    let nodes =
-        plan.region.iter().chain(plan.operands.iter().map(|e| &e.node)).chain(plan.gathers.iter().map(|e| &e.node));
+    let nodes = plan
+        .region
+        .iter()
+        .chain(plan.operands.iter().map(|e| &e.node))
+        .chain(plan.gathers.iter().map(|e| &e.node))
+        .chain(plan.tables.iter().map(|e| &e.node));
     let values = [&plan.cut.value].into_iter().chain(plan.unfolds.iter().map(|e| &e.value));
     let foreign = |what, name: &String| Err(Error::Foreign { what, name: name.clone() });
     if let Some(name) = values.into_iter().find(|name| g.find(name).is_none()) {

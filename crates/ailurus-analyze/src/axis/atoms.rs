@@ -126,10 +126,21 @@ impl Atoms {
     /// The other half of what a half was split out of.
     pub fn other_half(&self, half: AtomId) -> Option<AtomId> {
         let whole = self.parent(half)?;
-        let halves = self.splits.iter().filter(|((a, _), _)| *a == whole).map(|(_, &pair)| pair);
-        halves.into_iter().find_map(|(major, minor)| {
-            if half == major { Some(minor) } else { (half == minor).then_some(major) }
-        })
+        self.halves(whole).find_map(
+            |(major, minor)| {
+                if half == major { Some(minor) } else { (half == minor).then_some(major) }
+            },
+        )
+    }
+
+    /// Halves of an atom, as it was split: major and minor.
+    pub fn halves(&self, whole: AtomId) -> impl Iterator<Item = (AtomId, AtomId)> + '_ {
+        self.splits.iter().filter(move |((a, _), _)| *a == whole).map(|(_, &pair)| pair)
+    }
+
+    /// An atom rolled by this much, if there is one.
+    pub fn rolled_by(&self, of: AtomId, by: i64) -> Option<AtomId> {
+        self.rolls.get(&(of, by)).copied()
     }
 
     /// An axis with other elements around it.

@@ -33,7 +33,9 @@ pub fn choose(interp: &Interp, cores: Vec<Core>, wish: Option<&str>) -> Result<(
     let mut chains = chains(g, &cores, &global);
     let windowed = windowed(interp, g, &cores);
     // Attention to the whole grid with windows between is part of their chain, and no chain of its own.
-    chains.retain(|c| windowed.iter().all(|w| !(c.members.iter().all(|i| w.members.contains(i)) && !is_pure(g, &cores, c))));
+    chains.retain(|c| {
+        windowed.iter().all(|w| !(c.members.iter().all(|i| w.members.contains(i)) && !is_pure(g, &cores, c)))
+    });
     chains.extend(windowed);
     let chosen = match wish {
         Some(name) => named(interp, &cores, &chains, name)?,

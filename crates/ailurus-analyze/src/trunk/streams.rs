@@ -167,7 +167,8 @@ impl Search<'_, '_> {
         };
         let equal = |a: &[Axis], b: &[Axis]| a.len() == b.len() && a.iter().zip(b).all(|(p, q)| same(p, q));
         let flat = |axes: &[Axis]| -> Vec<Axis> {
-            let factors = axes.iter().flat_map(|x| if let [run] = &x.0[..] { run.clone() } else { vec![Factor::Cat(x.clone())] });
+            let factors =
+                axes.iter().flat_map(|x| if let [run] = &x.0[..] { run.clone() } else { vec![Factor::Cat(x.clone())] });
             factors.map(|f| Axis::product(vec![f])).collect()
         };
         equal(a, b) || equal(&flat(a), &flat(b))

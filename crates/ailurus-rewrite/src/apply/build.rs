@@ -1,6 +1,10 @@
 //! Small helpers to add nodes.
 
-use crate::{error::Error, layout::Layout, plan::Plan};
+use crate::{
+    error::Error,
+    layout::Layout,
+    plan::{ClusterPlan, Plan},
+};
 use ailurus_onnx::{Attribute, DataType, Dim, GraphEdit, NodeId, NodeSpec, Tensor, TensorType, ValueId};
 use std::collections::HashMap;
 
@@ -125,6 +129,10 @@ impl Build {
                 let (t, c) = shape.fixed()?;
                 self.reshape(what, v, &[-1, t, c], ty)
             }
+            Layout::Map => {
+                let (t, c) = shape.fixed()?;
+                self.reshape(what, v, &[0, t, c], ty)
+            }
         }
     }
 
@@ -139,6 +147,10 @@ impl Build {
             Layout::Flat => {
                 let (_, c) = shape.fixed()?;
                 self.reshape(what, v, &[-1, c], ty)
+            }
+            Layout::Map => {
+                let ((_, c), (rows, columns)) = (shape.fixed()?, shape.grid()?);
+                self.reshape(what, v, &[0, rows, columns, c], ty)
             }
         }
     }
@@ -175,6 +187,8 @@ pub struct StreamShape {
     pub tokens: Option<i64>,
     /// What to call a symbolic number of tokens.
     pub symbol: &'static str,
+    /// Rows and columns of the tokens, where they are a grid of fixed size.
+    pub grid: Option<(i64, i64)>,
     /// Channels, when static.
     pub channels: Option<i64>,
 }
@@ -187,13 +201,16 @@ impl StreamShape {
             batch: plan.cut.batch.map_or_else(|| Dim::Param("ailurus_batch".into()), Dim::Value),
             tokens: plan.tokens.sequence().map(|t| t as i64),
             symbol: "ailurus_tokens",
+            grid: plan.tokens.grid.map(|(h, w)| (h as i64, w as i64)),
             channels: plan.cut.channels,
         }
     }
 
     /// The merged stream.
     pub fn merged(plan: &Plan) -> Self {
-        Self { tokens: plan.tokens.rows().map(|t| t as i64), symbol: "ailurus_rows", ..Self::full(plan) }
+        let grid = if let ClusterPlan::Expedit { expedit } = &plan.cluster { Some(expedit.grid) } else { None };
+        let grid = grid.map(|(h, w)| (h as i64, w as i64));
+        Self { tokens: plan.tokens.rows().map(|t| t as i64), symbol: "ailurus_rows", grid, ..Self::full(plan) }
     }
 
     /// The same stream with other tokens beside the patches.
@@ -208,6 +225,10 @@ impl StreamShape {
 
     fn fixed(&self) -> Result<(i64, i64), Error> {
         self.tokens.zip(self.channels).ok_or_else(|| Error::Plan("a flattened stream needs static sizes".into()))
+    }
+
+    fn grid(&self) -> Result<(i64, i64), Error> {
+        self.grid.ok_or_else(|| Error::Plan("a map needs a grid of fixed size".into()))
     }
 
     fn dims(&self) -> [Dim; 3] {
@@ -232,6 +253,10 @@ impl StreamShape {
             Layout::BatchChannelToken => vec![batch, channels, tokens],
             Layout::TokenChannel => vec![tokens, channels],
             Layout::Flat => vec![Dim::Unknown, channels],
+            Layout::Map => {
+                let side = |n: Option<i64>| n.map_or(Dim::Unknown, Dim::Value);
+                vec![batch, side(self.grid.map(|g| g.0)), side(self.grid.map(|g| g.1)), channels]
+            }
         })
     }
 

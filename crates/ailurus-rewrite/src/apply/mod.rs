@@ -10,6 +10,7 @@ mod metric;
 mod operands;
 mod proportional;
 mod quantize;
+mod tables;
 mod unfold;
 
 use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare, skip};
@@ -60,12 +61,14 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     let span = tracing::debug_span!("apply", layer = plan.layer);
     let _guard = span.enter();
     plan.validate()?;
-    let mut b = Build::new(GraphEdit::new(prepare(model.clone())?), plan.layer);
+    let prepared = prepare(model.clone())?;
+    let mut b = Build::new(GraphEdit::new(prepared.clone()), plan.layer);
     // Names are looked up before anything is renamed.
     let targets = Targets::resolve(&b, plan)?;
     let clusters = cluster::insert(&mut b, plan, &targets)?;
     operands::rewrite(&mut b, plan, &targets, &clusters)?;
     gather::tables(&mut b, plan, &targets, &clusters)?;
+    tables::replace(&mut b, plan, &prepared, &targets)?;
     let mut arranged = Arranged::default();
     proportional::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
     unfold::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
@@ -93,6 +96,7 @@ struct Targets {
     region: HashSet<NodeId>,
     operands: Vec<NodeId>,
     gathers: Vec<NodeId>,
+    tables: Vec<NodeId>,
     proportional: Vec<NodeId>,
     unfolds: Vec<ValueId>,
     reroutes: Vec<ValueId>,
@@ -106,6 +110,7 @@ impl Targets {
             region: plan.region.iter().map(|n| b.node(n)).collect::<Result<_, _>>()?,
             operands: plan.operands.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
             gathers: plan.gathers.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
+            tables: plan.tables.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
             proportional: plan.proportional.iter().map(|e| b.node(&e.node)).collect::<Result<_, _>>()?,
             unfolds: plan.unfolds.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,
             reroutes: plan.reroutes.iter().map(|e| b.value(&e.value)).collect::<Result<_, _>>()?,

@@ -13,11 +13,13 @@ mod tables;
 use crate::{
     options::{Tables, UnfoldAt, UnfoldMode},
     plan::{GatherEdit, OperandEdit, Reroute, UnfoldEdit},
+    tables::TableEdit,
 };
 use ailurus_analyze::{
     Analysis, Code, Refusal,
     abs::Abs,
     axis::{AtomId, Axis, Factor, Run},
+    cores::Core,
     expr::Expr,
     interp::{How, Interp, Outcome, wrap},
     transfer,
@@ -42,6 +44,8 @@ pub struct Simulation {
     pub unfolds: Vec<UnfoldEdit>,
     /// Shape values that keep their old numbers behind the region.
     pub reroutes: Vec<Reroute>,
+    /// Tables made anew.
+    pub tables: Vec<TableEdit>,
 }
 
 struct Simulator<'a, 'm> {
@@ -99,18 +103,8 @@ pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
         None => Expr::from(interp.atoms.symbols.fresh("clusters", None)),
     };
     let cluster_atom = interp.atoms.permuted("clusters", a.trunk.tokens.patches.clone(), size);
-    let mut probabilities = NodeSet::empty(g);
     let behind = a.trunk.other_cores.iter().filter(|c| extent.at == UnfoldAt::Latest && c.fault().is_none());
-    for core in a.trunk.cores_behind(extent.layer).chain(behind) {
-        let (scores, context) = (g.node(core.scores), g.node(core.context));
-        let inside = descendants(g, scores.outputs.iter().flatten().copied())
-            .and(&ancestors(g, context.inputs.iter().flatten().copied()));
-        for (id, _) in g.nodes().filter(|(id, _)| inside.contains(*id)) {
-            probabilities.insert(id);
-        }
-        probabilities.insert(core.scores);
-        probabilities.insert(core.context);
-    }
+    let probabilities = probabilities(g, a.trunk.cores_behind(extent.layer).chain(behind));
     let mut sim = Simulator {
         a,
         g,
@@ -144,8 +138,31 @@ pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
     }
 }
 
+/// Nodes between the scores and the contexts of attention.
+pub fn probabilities<'c>(g: &Graph, cores: impl Iterator<Item = &'c Core>) -> NodeSet {
+    let mut set = NodeSet::empty(g);
+    for core in cores {
+        let (scores, context) = (g.node(core.scores), g.node(core.context));
+        let inside = descendants(g, scores.outputs.iter().flatten().copied())
+            .and(&ancestors(g, context.inputs.iter().flatten().copied()));
+        for (id, _) in g.nodes().filter(|(id, _)| inside.contains(*id)) {
+            set.insert(id);
+        }
+        set.insert(core.scores);
+        set.insert(core.context);
+    }
+    set
+}
+
+/// A refusal of a region, with what to do about it.
+pub fn refusal(code: Code, reason: String) -> Refusal {
+    let entry = ailurus_analyze::refusal::explain(&format!("{code:?}"));
+    let reason = if reason.is_empty() { entry.map_or("", |e| e.title).to_owned() } else { reason };
+    Refusal::new(code, reason, next(code))
+}
+
 impl Simulation {
-    fn empty(atoms: &ailurus_analyze::axis::Atoms) -> Self {
+    pub fn empty(atoms: &ailurus_analyze::axis::Atoms) -> Self {
         Self {
             region: Vec::new(),
             values: HashMap::new(),
@@ -154,6 +171,7 @@ impl Simulation {
             gathers: Vec::new(),
             unfolds: Vec::new(),
             reroutes: Vec::new(),
+            tables: Vec::new(),
         }
     }
 }
@@ -175,14 +193,7 @@ impl Simulator<'_, '_> {
     }
 
     fn refuse(&self, code: Code, id: NodeId, reason: impl Into<String>) -> Refusal {
-        let entry = ailurus_analyze::refusal::explain(&format!("{code:?}"));
-        let reason = reason.into();
-        Refusal::new(
-            code,
-            if reason.is_empty() { entry.map_or("", |e| e.title).to_owned() } else { reason },
-            next(code),
-        )
-        .at(self.g, id)
+        refusal(code, reason.into()).at(self.g, id)
     }
 
     /// Axes with patches replaced by clusters; `None` when rows and columns occur apart.
