@@ -81,7 +81,7 @@ fn shim(out: &Path) -> Result<PathBuf> {
     build.flag("-ffp-contract=off").flag("-Wno-unknown-pragmas").flag("-fvisibility=hidden").opt_level(2).pic(true);
     let mut command = build.try_get_compiler()?.to_command();
     command.args(["-shared", "-o"]).arg(&library);
-    command.args(["block", "driver", "fiber"].map(|name| format!("shim/{name}.cpp")));
+    command.args(["block", "driver", "fiber", "memory"].map(|name| format!("shim/{name}.cpp")));
     let status = command.status()?;
     if !status.success() {
         return Err(format!("{command:?} ended with {status}").into());
