@@ -1,9 +1,10 @@
 """Compares every kernel with the scalar reference, bit for bit.
 
-    check.py --launcher LIBRARY [--driver LIBRARY] [--size small|usual|large] [--json FILE]
+    check.py --launcher LIBRARY [--driver LIBRARY] [--size small|usual|large] [--bare] [--json FILE]
 
 cases.json holds parameters, how the inputs are made, and digests of what the reference gives; it is made by
-`AILURUS_BLESS=1 cargo test -p ailurus-cuda --test bench_cases`. Needs NumPy and no PyTorch. Status 1 if anything differs.
+`AILURUS_BLESS=1 cargo test -p ailurus-cuda --test bench_cases`. Needs NumPy and no PyTorch. Status 1 if anything
+differs.
 """
 
 import hashlib
@@ -11,8 +12,6 @@ import json
 import os
 import sys
 import time
-
-import numpy as np
 
 import options
 import values
@@ -46,17 +45,11 @@ def run(launcher, driver, case):
         addresses.update(workspace=tensors["workspace"].address, workspace_bytes=workspace)
     operator.enqueue(launcher, element, sizes, addresses, driver.stream)
     driver.synchronize()
-    results, faults = {}, []
-    for name, tensor in tensors.items():
-        raw, intact = tensor.read()
-        if not intact:
-            faults.append(f"memory around {name} was written to")
-        results[name] = raw
+    faults = [f"memory around {name} was written to" for name, tensor in tensors.items() if not tensor.intact()]
+    results = {name: tensors[case["in_place"] if case.get("in_place") else name].read() for name in outputs}
     for tensor in tensors.values():
         tensor.free()
-    if case.get("in_place"):
-        results["y"] = results[case["in_place"]]
-    return {name: results[name] for name in outputs}, faults
+    return results, faults
 
 
 def compare(case, results):
@@ -79,8 +72,10 @@ def sample_positions(count):
 
 
 def main():
-    args = options.parse(__doc__)
-    driver = Driver(args.driver)
+    parser = options.parser(__doc__)
+    parser.add_argument("--bare", action="store_true", help="no guards and no garbage: for runs under a sanitizer")
+    args = parser.parse_args()
+    driver = Driver(args.driver, args.bare)
     launcher = Launcher(args.launcher, args.driver)
     cases = json.load(open(CASES, encoding="utf-8"))["cases"]
     cases = [case for case in cases if args.size != "small" or not case["large"]]

@@ -1,6 +1,7 @@
 """Memory on a device, through the driver: enough to check kernels with NumPy alone, under a sanitizer too.
 
-Every tensor lies between guards. Memory is filled with garbage first, so that what was not written shows.
+Every tensor lies between guards. Memory is filled with garbage first, so that what was not written shows. Bare memory
+has neither: a sanitizer sees for itself what is beyond it and what was never written.
 """
 
 import ctypes
@@ -16,30 +17,45 @@ class DriverError(Exception):
 
 
 class Tensor:
-    """`count` bytes on the device, `shift` bytes beyond an address aligned to 16."""
+    """`count` bytes on the device, `shift` bytes beyond an aligned address."""
 
     def __init__(self, driver, count, shift, data=None):
-        self.driver, self.count, self.start = driver, count, GUARD + shift
-        whole = np.full(self.start + count + GUARD, GARBAGE, np.uint8)
-        if data is not None:
-            whole[self.start : self.start + count] = data
-        self.bytes = len(whole)
+        guard = 0 if driver.bare else GUARD
+        self.driver, self.count, self.start = driver, count, guard + shift
+        self.bytes = self.start + count + guard
         address = ctypes.c_uint64()
         driver.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(self.bytes))
         self.whole = address.value
-        driver.call("cuMemcpyHtoD_v2", ctypes.c_uint64(self.whole), whole.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(self.bytes))
+        if not driver.bare:
+            self.upload(self.whole, np.full(self.bytes, GARBAGE, np.uint8))
+        if data is not None:
+            self.upload(self.address, data)
 
     @property
     def address(self):
         return self.whole + self.start
 
+    def upload(self, address, data):
+        source, count = data.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(data))
+        self.driver.call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), source, count)
+
+    def download(self, address, count):
+        data = np.empty(count, np.uint8)
+        target, count = data.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(count)
+        self.driver.call("cuMemcpyDtoH_v2", target, ctypes.c_uint64(address), count)
+        return data
+
     def read(self):
-        """What it holds, as bytes, and whether the guards are as they were."""
-        whole = np.empty(self.bytes, np.uint8)
-        self.driver.call("cuMemcpyDtoH_v2", whole.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint64(self.whole), ctypes.c_size_t(self.bytes))
-        end = self.start + self.count
-        intact = bool((whole[: self.start] == GARBAGE).all() and (whole[end:] == GARBAGE).all())
-        return whole[self.start : end], intact
+        """What it holds, as bytes."""
+        return self.download(self.address, self.count)
+
+    def intact(self):
+        """Whether the guards are as they were."""
+        if self.driver.bare:
+            return True
+        whole = self.download(self.whole, self.bytes)
+        outside = np.concatenate([whole[: self.start], whole[self.start + self.count :]])
+        return bool((outside == GARBAGE).all())
 
     def free(self):
         self.driver.call("cuMemFree_v2", ctypes.c_uint64(self.whole))
@@ -48,7 +64,8 @@ class Tensor:
 class Driver:
     """The CUDA driver with the first device's context current on this thread, and a stream."""
 
-    def __init__(self, library=None):
+    def __init__(self, library=None, bare=False):
+        self.bare = bare
         self.library = ctypes.CDLL(library or "libcuda.so.1")
         device, context, stream = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_void_p()
         self.call("cuInit", 0)

@@ -1,8 +1,8 @@
 //! The cases that `bench/gpu.sh` compares kernels with are what the reference gives today.
 
-mod common;
 #[path = "common/cases.rs"]
 mod cases;
+mod common;
 
 #[test]
 fn the_cases_are_those_of_the_reference() {

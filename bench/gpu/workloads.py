@@ -1,0 +1,61 @@
+"""The sizes that are compared and timed. `small` is for rehearsals on a processor, `usual` takes a few minutes."""
+
+# Clustering as rewritten models do it by default, on the head-mean keys.
+DEFAULTS = {
+    "prefix": 1,
+    "suffix": 0,
+    "tokens": 0,
+    "keep_num": 1,
+    "keep_den": 2,
+    "neighbors": 1,
+    "window": 24,
+    "spatial_mix": 0.5,
+    "channels": 64,
+}
+
+
+def clustering(batch, grid_h, grid_w, **more):
+    return {**DEFAULTS, "batch": batch, "grid_h": grid_h, "grid_w": grid_w, **more}
+
+
+def to_check(size):
+    """Clusterings, and the channels of the streams that are merged along them."""
+    found = [(clustering(2, 9, 11), 40), (clustering(1, 7, 7, suffix=3, neighbors=2, tokens=20), 33)]
+    if size != "small":
+        found += [(clustering(8, 40, 40), 1024), (clustering(2, 64, 64, keep_den=4), 384)]
+    return found
+
+
+def to_time(size):
+    """(name, batch, side of the grid, width of the stream)."""
+    if size == "small":
+        return [("tiny", 1, 6, 32)]
+    found = [("ViT-L, 640 px", 8, 40, 1024), ("ViT-L, 640 px", 1, 40, 1024)]
+    if size == "large":
+        found += [("ViT-L, 512 px", 32, 32, 1024), ("ViT-B, 1024 px", 4, 64, 768), ("ViT-S, 2048 px", 1, 128, 384)]
+    return found
+
+
+class Model:
+    """A ViT with Segmenter's decoder."""
+
+    def __init__(self, name, pixels, patch, width, heads, depth, classes):
+        self.name, self.pixels, self.patch, self.width = name, pixels, patch, width
+        self.heads, self.depth, self.classes = heads, depth, classes
+        self.side = pixels // patch
+
+
+def model(size):
+    if size == "small":
+        return Model("tiny", 64, 16, 64, 4, 4, 5)
+    return Model("ViT-L/16, 640 px, Segmenter's decoder", 640, 16, 1024, 16, 24, 150)
+
+
+def end_to_end(size):
+    """Batches, and what is done: (cut after block, share of the patches kept)."""
+    if size == "small":
+        return [1], [(2, (1, 2))]
+    cuts = [(4, (1, 2)), (8, (1, 2)), (8, (1, 4)), (12, (1, 4))]
+    return (
+        ([1, 8], cuts) if size == "usual" else ([1, 2, 4, 8, 16, 32], cuts + [(2, (1, 2)), (4, (1, 4)), (16, (1, 4))])
+    )
