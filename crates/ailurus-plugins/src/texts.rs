@@ -64,6 +64,18 @@ pub(crate) const PLUGIN: &[(&str, &str)] = texts![
     "ailurus-trt", "plugin/unfold_residual.cpp";
 ];
 
+/// The kernels' side towards ONNX Runtime.
+pub(crate) const ONNXRUNTIME: &[(&str, &str)] = texts![
+    "ailurus-plugins", "onnxruntime/operators.cpp";
+    "ailurus-plugins", "onnxruntime/operators.h";
+    "ailurus-plugins", "onnxruntime/ort.cpp";
+    "ailurus-plugins", "onnxruntime/ort.h";
+    "ailurus-plugins", "onnxruntime/ort_api.h";
+    "ailurus-plugins", "onnxruntime/register.cpp";
+    "ailurus-plugins", "onnxruntime/workspace.cpp";
+    "ailurus-plugins", "onnxruntime/workspace.h";
+];
+
 /// What builds them.
 pub(crate) const BUILD: &[(&str, &str)] = &[
     ("kernels/ailurus.ptx", PTX),

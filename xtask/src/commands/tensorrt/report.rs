@@ -8,16 +8,23 @@ use anyhow::{Context, Result};
 use super::model::{ARCHITECTURES, Report};
 use super::survey::{After, Row};
 
-/// What the table stands between.
-const MARKS: [&str; 2] = ["<!-- made by `cargo xtask tensorrt --survey` -->\n", "<!-- until here -->\n"];
+/// What a table begins with, and what it ends with.
+const MARK: &str = "<!-- made by `cargo xtask tensorrt --survey` -->\n";
+const MARK_PRETRAINED: &str = "<!-- made by `cargo xtask tensorrt --survey --pretrained` -->\n";
+const END: &str = "<!-- until here -->\n";
 
 /// A line for the terminal.
 pub(super) fn summary(row: &Row) -> String {
     let after = match &row.after {
         After::Refused(code) => format!("not rewritten ({code})"),
-        After::Rewritten(after) => format!("rewritten: {}, {} plugins", said(after), after.plugins.len()),
+        After::Rewritten(after) => format!("rewritten: {}, plugins: {}", said(after), plugins(after)),
     };
     format!("original: {}; {after}", said(&row.before))
+}
+
+/// How many layers are plugins.
+fn plugins(report: &Report) -> String {
+    if report.as_functions { "functions".into() } else { report.plugins.len().to_string() }
 }
 
 fn said(report: &Report) -> &'static str {
@@ -29,11 +36,12 @@ fn said(report: &Report) -> &'static str {
 }
 
 /// Puts the table where the last one was.
-pub(super) fn write(rows: &[Row], to: &Path) -> Result<()> {
+pub(super) fn write(rows: &[Row], pretrained: bool, to: &Path) -> Result<()> {
     let text = std::fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
-    let (head, rest) = text.split_once(MARKS[0]).context("the mark for the table is missing")?;
-    let (_, tail) = rest.split_once(MARKS[1]).context("the end of the table is missing")?;
-    let text = format!("{head}{}{}{}{tail}", MARKS[0], table(rows), MARKS[1]);
+    let mark = if pretrained { MARK_PRETRAINED } else { MARK };
+    let (head, rest) = text.split_once(mark).context("the mark for the table is missing")?;
+    let (_, tail) = rest.split_once(END).context("the end of the table is missing")?;
+    let text = format!("{head}{mark}{}{END}{tail}", table(rows));
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
@@ -55,17 +63,16 @@ fn table(rows: &[Row]) -> String {
     // Writing to a text cannot fail.
     let _ = writeln!(
         out,
-        "\nBuilt: engines for {}. Of {} models {} are rewritten; the others are refused.\n",
+        "\nBuilt: engines for {}. Of {} models {} are rewritten{}.\n",
         ARCHITECTURES.join(", "),
         rows.len(),
-        rewritten.len()
+        rewritten.len(),
+        if rewritten.len() < rows.len() { "; the others are refused" } else { "" }
     );
     let _ = writeln!(out, "| | models | parsed | built |\n|---|---|---|---|");
-    for (name, reports) in [
-        ("all originals", &before),
-        ("originals of those that are rewritten", &originals),
-        ("rewritten, with the plugins", &after),
-    ] {
+    for (name, reports) in
+        [("all originals", &before), ("originals of those that are rewritten", &originals), ("rewritten", &after)]
+    {
         let (parsed, built) = (count(parsed, reports), count(Report::builds, reports));
         let _ = writeln!(out, "| {name} | {} | {parsed} | {built} |", reports.len());
     }
@@ -92,7 +99,7 @@ fn line(row: &Row) -> String {
     match &row.after {
         After::Refused(code) => format!("{before} refused, {code} | | |"),
         After::Rewritten(after) => {
-            format!("{before} {} | {} {} |", said(after), layers(after), after.plugins.len())
+            format!("{before} {} | {} {} |", said(after), layers(after), plugins(after))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every model before and after rewriting.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,13 +32,14 @@ pub(super) enum After {
 }
 
 impl Row {
-    /// What must not be: the original builds, and the rewritten model does not, or not with the plugins.
+    /// What must not be: the original builds, and the rewritten model does not, or not with the plugins though its image
+    /// size is fixed.
     pub fn fault(&self) -> Option<String> {
         match &self.after {
             After::Rewritten(after) if self.before.builds() && !after.builds() => {
                 Some(format!("{} builds, and does not when rewritten: {}", self.name, after.objection()))
             }
-            After::Rewritten(after) if after.parsed && !after.uses_plugins() => Some(format!(
+            After::Rewritten(after) if after.parsed && !after.as_functions && !after.uses_plugins() => Some(format!(
                 "{}: the operators {:?} became the plugins {:?}",
                 self.name, after.operators, after.plugins
             )),
@@ -50,9 +52,9 @@ pub(super) fn run(args: &Args, fetched: &Fetched) -> Result<()> {
     let python = python::ensure_ready(false)?;
     let tools = Tools::find(args.tools.as_deref())?;
     let plugins = args.plugins.clone().map_or_else(|| tools::library("ailurus-trt"), Ok)?;
-    let models = models(&args.models)?;
     let work = workspace::cache().join("tensorrt/work");
     std::fs::create_dir_all(&work)?;
+    let models = if args.pretrained { pretrained(&args.models, &python)? } else { models(&args.models)? };
 
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
@@ -71,10 +73,22 @@ pub(super) fn run(args: &Args, fetched: &Fetched) -> Result<()> {
     })?;
     let mut rows = rows.into_inner()?;
     rows.sort_by(|a, b| a.name.cmp(&b.name));
-    report::write(&rows, &workspace::root().join("docs/tensorrt.md"))?;
+    report::write(&rows, args.pretrained, &workspace::root().join("docs/tensorrt.md"))?;
     let faults: Vec<String> = rows.iter().filter_map(Row::fault).collect();
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// The pretrained models of the folders, which are fetched if there are none given, in all forms.
+fn pretrained(folders: &[PathBuf], python: &Path) -> Result<Vec<PathBuf>> {
+    let folders = if folders.is_empty() { vec![super::super::models::fetch(None, None)?] } else { folders.to_vec() };
+    let forms = workspace::cache().join("tensorrt/pretrained");
+    std::fs::create_dir_all(&forms)?;
+    for model in models(&folders)? {
+        eprintln!("writing the forms of {}", model.display());
+        python::run(Command::new(python).arg(workspace::script("variants.py")).arg(&model).arg(&forms))?;
+    }
+    models(&[forms])
 }
 
 /// All models of the folders; of two with one name, the first.
@@ -115,7 +129,12 @@ fn examine_both(
     rewrite.arg(model).arg(&to).args(["--layer", "1/2", "--force"]);
     let output = rewrite.output().with_context(|| format!("starting {rewrite:?}"))?;
     let after = if output.status.success() {
-        After::Rewritten(examine(python, &fetched.rtx, &to, Some(plugins))?)
+        let with = examine(python, &fetched.rtx, &to, Some(plugins))?;
+        After::Rewritten(if with.has_open_grid() {
+            Report { as_functions: true, ..examine(python, &fetched.rtx, &to, None)? }
+        } else {
+            with
+        })
     } else {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let at = said.find("AIL").with_context(|| format!("a refusal without a code: {said}"))?;
