@@ -12,7 +12,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Folder with machine code to embed besides the PTX: files `ailurus_sm_<architecture>.cubin`.
 const CUBINS: &str = "AILURUS_CUDA_CUBINS";
 
-const LAUNCHER: [&str; 6] = ["check", "density_peaks", "driver", "merge_unfold", "module", "status"];
+const LAUNCHER: [&str; 8] =
+    ["check", "density_peaks", "driver", "grid", "grid_kmeans", "merge_unfold", "module", "status"];
 
 fn main() -> Result<()> {
     for input in ["kernels", "launcher", "shim", "build.rs", "src/images.rs"] {

@@ -17,6 +17,15 @@ pub(crate) const KERNELS: &[(&str, &str)] = texts![
     "ailurus-cuda", "kernels/assign.cuh";
     "ailurus-cuda", "kernels/distances.cuh";
     "ailurus-cuda", "kernels/element.cuh";
+    "ailurus-cuda", "kernels/grid_around.cuh";
+    "ailurus-cuda", "kernels/grid_cells.cuh";
+    "ailurus-cuda", "kernels/grid_pool.cuh";
+    "ailurus-cuda", "kernels/grid_rows.cuh";
+    "ailurus-cuda", "kernels/grid_search.cuh";
+    "ailurus-cuda", "kernels/grid_tile.cuh";
+    "ailurus-cuda", "kernels/grid_update.cuh";
+    "ailurus-cuda", "kernels/grid_weights.cuh";
+    "ailurus-cuda", "kernels/lanes.cuh";
     "ailurus-cuda", "kernels/merge.cuh";
     "ailurus-cuda", "kernels/platform.cuh";
     "ailurus-cuda", "kernels/select.cuh";
@@ -34,6 +43,9 @@ pub(crate) const LAUNCHER: &[(&str, &str)] = texts![
     "ailurus-cuda", "launcher/driver.cpp";
     "ailurus-cuda", "launcher/driver.h";
     "ailurus-cuda", "launcher/driver_api.h";
+    "ailurus-cuda", "launcher/grid.cpp";
+    "ailurus-cuda", "launcher/grid.h";
+    "ailurus-cuda", "launcher/grid_kmeans.cpp";
     "ailurus-cuda", "launcher/images.h";
     "ailurus-cuda", "launcher/merge_unfold.cpp";
     "ailurus-cuda", "launcher/module.cpp";
