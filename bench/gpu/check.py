@@ -13,6 +13,7 @@ import os
 import sys
 import time
 
+import numpy as np
 import options
 import values
 from driver import Driver
@@ -22,6 +23,8 @@ from operators import OPERATORS, WIDTHS, product
 CASES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cases.json")
 # Orders in which the driver without a device runs threads; a device has one of its own.
 SCHEDULES = (0, 1, 7)
+# Differences where the reference's results are given in full; there are few, and far from one another.
+NEAR = {"f32": 1e-5, "f16": 1e-3, "i32": 0}
 
 
 def run(launcher, driver, case):
@@ -61,10 +64,19 @@ def compare(case, results):
         if hashlib.sha256(raw.tobytes()).hexdigest() == expected["sha256"]:
             continue
         kind = outputs[name][1]
-        got = values.widen(raw, case["element"] if kind == "E" else kind)
+        kind = case["element"] if kind == "E" else kind
+        got = values.widen(raw, kind)
+        if "values" in expected and near(got, expected["values"], kind):
+            continue
         at = sample_positions(len(got))
         faults.append(f"{name} differs; at {at} expected {expected['sample']}, got {[float(got[i]) for i in at]}")
     return faults
+
+
+def near(got, expected, kind):
+    """For what goes through an exponential: a device may round it the other way in the last bit."""
+    got, expected = got.astype(np.float64), np.array(expected, np.float64)
+    return bool((np.abs(got - expected) <= NEAR[kind] * np.maximum(1, np.abs(expected))).all())
 
 
 def sample_positions(count):

@@ -10,11 +10,13 @@ times can be compared, and that what a graph replays is what a call gives. Statu
 import secrets
 import sys
 
+import grid_torch
 import operators_torch as ops
 import options
 import torch
 import workloads
 from device import TYPES, Device
+from operators import OPERATORS
 
 # Rounding may move a patch whose two nearest anchors are almost equally near, and with it a mean.
 SAME_CLUSTERS = 0.995
@@ -57,6 +59,25 @@ def clusters(device, element, sizes):
         if same < SAME_CLUSTERS or joins < SAME_CLUSTERS:
             faults.append(f"{name}: {same:.2%} of the anchors and {joins:.2%} of the members are PyTorch's")
     return faults, ours, metric
+
+
+def grid(device, element, sizes):
+    """Faults of grid k-means on random tokens. Centres first: a patch may have another fourth nearest by rounding."""
+    tokens = sizes["prefix"] + sizes["grid_h"] * sizes["grid_w"] + sizes["suffix"]
+    x = torch.randn((sizes["batch"], tokens, sizes["channels"]), device=device.name).to(TYPES[element])
+    ours = device.outputs("grid_kmeans", element, sizes)
+    device.enqueue("grid_kmeans", element, sizes, {"x": x, **ours})
+    device.synchronize()
+    z, index, weight = grid_torch.grid_kmeans(x.float(), sizes, grid_torch.Cells(sizes, device.name))
+    faults = []
+    error = ((ours["z"].double() - z.double()).norm() / z.double().norm()).item()
+    if error > TOLERANCE[element]:
+        faults.append(f"centres differ by {error:.2g}")
+    same = share(ours["index"], index)
+    alike = ((ours["weight"] - weight).abs() <= 1e-3).double().mean().item()
+    if min(same, alike) < SAME_CLUSTERS:
+        faults.append(f"{same:.2%} of the nearest centres and {alike:.2%} of the weights are PyTorch's")
+    return faults
 
 
 def streams(device, element, sizes, channels, found):
@@ -113,6 +134,10 @@ def main():
                 + streams(device, element, sizes, channels, found)
                 + graph(device, element, sizes, found, metric)
             )
+            if element in OPERATORS["grid_kmeans"].elements:
+                here += [
+                    f"grid k-means: {fault}" for fault in grid(device, element, workloads.gridded(sizes, channels))
+                ]
             faults += [f"{element} {sizes['batch']} x {sizes['grid_h']} x {sizes['grid_w']}: {fault}" for fault in here]
     for fault in faults:
         print(f"FAILED {fault}")

@@ -11,6 +11,8 @@ WIDTHS = {**ELEMENTS, "i32": 4}
 
 
 class Operator:
+    elements = tuple(ELEMENTS)
+
     def workspace(self, launcher, element, s):
         """Bytes of memory that a call needs besides its tensors."""
         return 0
@@ -29,8 +31,8 @@ def product(shape):
     return count
 
 
-class DensityPeaks(Operator):
-    name = "density_peaks"
+class Clustering(Operator):
+    """What clusters the patches of a grid."""
 
     @staticmethod
     def patches(s):
@@ -38,6 +40,17 @@ class DensityPeaks(Operator):
 
     def tokens(self, s):
         return s["prefix"] + self.patches(s) + s["suffix"]
+
+    def workspace(self, launcher, element, s):
+        needed = ctypes.c_size_t()
+        params = launcher.params(self.name, s)
+        kind = launcher.constant(element.upper())
+        launcher.call(f"{self.name}_workspace", params, s["batch"], s["channels"], kind, ctypes.byref(needed))
+        return needed.value
+
+
+class DensityPeaks(Clustering):
+    name = "density_peaks"
 
     def rows(self, s):
         kept = s["tokens"] or max(1, -(-self.patches(s) * s["keep_num"] // s["keep_den"]))
@@ -50,13 +63,6 @@ class DensityPeaks(Operator):
         rows = (s["batch"], self.rows(s))
         return {"index": ((s["batch"], self.tokens(s)), "i32"), "anchor": (rows, "i32"), "size": (rows, "f32")}
 
-    def workspace(self, launcher, element, s):
-        needed = ctypes.c_size_t()
-        params = launcher.params(self.name, s)
-        kind = launcher.constant(element.upper())
-        launcher.call("density_peaks_workspace", params, s["batch"], s["channels"], kind, ctypes.byref(needed))
-        return needed.value
-
     def enqueue(self, launcher, element, s, t, stream):
         launcher.call(
             self.name, launcher.params(self.name, s), launcher.constant(element.upper()), s["batch"], s["channels"],
@@ -67,6 +73,26 @@ class DensityPeaks(Operator):
         # The table of windows once, the distances in windows written once and read twice; see docs/cuda.md.
         patches, window = self.patches(s), min(s["window"], self.patches(s))
         return 4 * patches * window + s["batch"] * patches * (s["channels"] * ELEMENTS[element] + 20 * window + 4)
+
+
+class GridKMeans(Clustering):
+    name = "grid_kmeans"
+    elements = ("f32", "f16")
+
+    def inputs(self, s):
+        return {"x": ((s["batch"], self.tokens(s), s["channels"]), "E")}
+
+    def outputs(self, s):
+        clusters = s["cluster_h"] * s["cluster_w"]
+        rows = s["prefix"] + clusters + s["suffix"]
+        choices = (s["batch"], self.tokens(s), min(s["neighbors"] + s["ties"], clusters))
+        return {"z": ((s["batch"], rows, s["channels"]), "E"), "index": (choices, "i32"), "weight": (choices, "f32")}
+
+    def enqueue(self, launcher, element, s, t, stream):
+        launcher.call(
+            self.name, launcher.params(self.name, s), launcher.constant(element.upper()), s["batch"], s["channels"],
+            t["x"], t["z"], t["index"], t["weight"], t["workspace"], t["workspace_bytes"], stream,
+        )  # fmt: skip
 
 
 class Merge(Operator):
@@ -121,4 +147,5 @@ class UnfoldResidual(Unfold):
         )  # fmt: skip
 
 
-OPERATORS = {operator.name: operator for operator in (DensityPeaks(), Merge(), Unfold(), UnfoldResidual())}
+ALL = (DensityPeaks(), GridKMeans(), Merge(), Unfold(), UnfoldResidual())
+OPERATORS = {operator.name: operator for operator in ALL}

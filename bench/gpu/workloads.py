@@ -18,6 +18,33 @@ def clustering(batch, grid_h, grid_w, **more):
     return {**DEFAULTS, "batch": batch, "grid_h": grid_h, "grid_w": grid_w, **more}
 
 
+# Expedit by its defaults; channels are those of the stream.
+GRID = {
+    "prefix": 1,
+    "suffix": 0,
+    "iterations": 5,
+    "window": 5,
+    "neighbors": 4,
+    "ties": 0,
+    "temperature": 5.0,
+    "temperature_mode": 1,
+    "norm": 0,
+}
+
+
+def gridding(batch, grid_h, grid_w, cluster_h, cluster_w, channels, **more):
+    sizes = {"batch": batch, "grid_h": grid_h, "grid_w": grid_w, "cluster_h": cluster_h, "cluster_w": cluster_w}
+    return {**GRID, **sizes, "channels": channels, **more}
+
+
+def gridded(clustering, channels):
+    """Grid k-means that keeps about as many rows."""
+    kept = (clustering["keep_num"] / clustering["keep_den"]) ** 0.5
+    height, width = clustering["grid_h"], clustering["grid_w"]
+    clusters = round(height * kept), round(width * kept)
+    return gridding(clustering["batch"], height, width, *clusters, channels)
+
+
 def to_check(size):
     """Clusterings, and the channels of the streams that are merged along them."""
     found = [(clustering(2, 9, 11), 40), (clustering(1, 7, 7, suffix=3, neighbors=2, tokens=20), 33)]

@@ -1,7 +1,9 @@
 //! The cases by which bench/gpu checks kernels without Rust: parameters, how inputs are made, digests of what the reference
 //! gives. The numbers are made the same way in bench/gpu/values.py.
 
-use ailurus_ops::{DensityPeaks, Keep, MergeDims, UnfoldDims, Windows, kernel, reference};
+use ailurus_ops::{
+    DensityPeaks, GridKMeans, Keep, MergeDims, Norm, TemperatureMode, UnfoldDims, Windows, kernel, reference,
+};
 use half::{bf16, f16};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -121,6 +123,53 @@ fn clustering<E: Value>(c: &Clustering) -> Json {
     made
 }
 
+/// The shortest decimal that is this number: a file without seventeen digits for each.
+fn decimal(v: f32) -> Json {
+    json!(format!("{v}").parse::<f64>().expect("a number"))
+}
+
+/// Small ones only. Results are given in full: a device may round exponentials in another way, rarely, and then those
+/// who compare have to know by how much.
+fn gridding<E: Value>(p: &GridKMeans, batch: usize, channels: usize, kind: Kind) -> Json {
+    let (height, width) = p.grid.expect("a static grid");
+    let seed = (height * width + channels) as u64;
+    let x: Vec<E> = kind.make(seed, batch * (p.prefix + height * width + p.suffix) * channels);
+    let found = reference::grid_kmeans(p, &to_reference(&x), batch, channels, (height, width)).expect("reference");
+    let z: Vec<E> = from_reference(&found.z);
+    let with = |mut digest: Json, values: Vec<Json>| {
+        digest["values"] = values.into();
+        digest
+    };
+    let outputs = json!({
+        "z": with(digest_elements(&z), z.iter().map(|v| decimal(v.wide())).collect()),
+        "index": with(digest(&found.index, f64::from), found.index.iter().map(|&v| json!(v)).collect()),
+        "weight": with(digest(&found.weight, f64::from), found.weight.iter().map(|&v| decimal(v)).collect()),
+    });
+    let sizes = json!({
+        "batch": batch, "channels": channels, "prefix": p.prefix, "suffix": p.suffix, "grid_h": height, "grid_w": width,
+        "cluster_h": p.clusters.0, "cluster_w": p.clusters.1, "iterations": p.iterations, "window": p.window,
+        "neighbors": p.neighbors, "ties": p.ties, "temperature": p.temperature,
+        "temperature_mode": i32::from(p.temperature_mode == TemperatureMode::Relative),
+        "norm": i32::from(p.norm == Norm::L2),
+    });
+    let name = format!("{batch} x {height} x {width} x {channels} {}", kind.name());
+    let inputs = json!({"x": kind.spec(seed)});
+    case(&name, false, &element::<E>(), "grid_kmeans", &sizes, &inputs, &outputs)
+}
+
+/// The cases of an element type that the operator knows.
+fn grids<E: Value>() -> Vec<Json> {
+    let plain = |grid, clusters| GridKMeans::new(1, 1, Some(grid), clusters);
+    let absolute = TemperatureMode::Absolute;
+    let parity =
+        GridKMeans { temperature: 0.02, temperature_mode: absolute, norm: Norm::L2, ties: 3, ..plain((6, 7), (3, 4)) };
+    vec![
+        gridding::<E>(&plain((6, 7), (3, 4)), 2, 12, Kind::Uniform),
+        gridding::<E>(&plain((5, 5), (5, 5)), 1, 9, Kind::Uniform),
+        gridding::<E>(&parity, 1, 8, Kind::Uniform),
+    ]
+}
+
 /// As [`Kind`] for indices: entry t of the first ones is t, so that no row is empty.
 fn clusters(seed: u64, d: MergeDims) -> Vec<i32> {
     let draw = |i: usize| (bits(seed, i as u64) % d.rows as u32) as i32;
@@ -226,7 +275,8 @@ fn of_type<E: Value>() -> Vec<Json> {
 
 /// All cases, as the file has them: one a line.
 pub fn file() -> String {
-    let cases = [of_type::<f32>(), of_type::<f16>(), of_type::<bf16>()].concat();
+    let grids = [grids::<f32>(), grids::<f16>()].concat();
+    let cases = [of_type::<f32>(), of_type::<f16>(), of_type::<bf16>(), grids].concat();
     let lines: Vec<String> = cases.iter().map(Json::to_string).collect();
     format!("{{\"cases\": [\n{}\n]}}\n", lines.join(",\n"))
 }
