@@ -43,22 +43,14 @@ struct Case {
 /// # Panics
 /// When something is not as defined.
 pub fn check(load: Load<'_>) {
-    check_density_peaks(load);
-    grid_kmeans::check::<f32>(load, ElementType::F32);
-    grid_kmeans::check::<f16>(load, ElementType::F16);
-}
-
-/// Runs the part of it that is about `AilurusDensityPeaks`, `AilurusMerge` and the ways to unfold.
-///
-/// # Panics
-/// When something is not as defined.
-pub fn check_density_peaks(load: Load<'_>) {
     for case in cases() {
         clusters_and_rows::<f32>(load, &case, ElementType::F32);
         clusters_and_rows::<f16>(load, &case, ElementType::F16);
     }
     weighted_rows::<f32>(load, ElementType::F32);
     weighted_rows::<f16>(load, ElementType::F16);
+    grid_kmeans::check::<f32>(load, ElementType::F32);
+    grid_kmeans::check::<f16>(load, ElementType::F16);
 }
 
 fn cases() -> Vec<Case> {

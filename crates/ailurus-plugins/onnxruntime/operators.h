@@ -24,8 +24,11 @@ struct Operator {
     std::unique_ptr<Kernel> (*create)(const Node& node);
 };
 
-// All of them; never destroyed.
-const std::vector<Operator>& operators();
+Operator density_peaks();
+Operator grid_kmeans();
+Operator merge();
+Operator unfold();
+Operator unfold_residual();
 
 }  // namespace ailurus_ort
 

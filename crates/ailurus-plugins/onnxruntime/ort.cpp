@@ -56,6 +56,14 @@ float Node::number(const char* name, float otherwise) const {
     return value;
 }
 
+std::string Node::text(const char* name) const {
+    size_t length = 0;
+    ort_.check(ort_.KernelInfoGetAttribute_string()(info_, name, nullptr, &length));
+    std::vector<char> text(length + 1);
+    ort_.check(ort_.KernelInfoGetAttribute_string()(info_, name, text.data(), &length));
+    return text.data();
+}
+
 std::vector<Tensor> Call::inputs(const std::vector<Port>& ports) const {
     size_t count = 0;
     ort.check(ort.KernelContext_GetInputCount()(context_, &count));

@@ -60,6 +60,7 @@ public:
     // An attribute, or if it is absent `otherwise`.
     int32_t integer(const char* name, int32_t otherwise) const;
     float number(const char* name, float otherwise) const;
+    std::string text(const char* name) const;
 
 private:
     const Ort& ort_;

@@ -174,6 +174,13 @@ bool has_provider(const Ort& ort) {
     return found;
 }
 
+// All of them; sessions may look at them while the program ends, so they are never destroyed.
+const std::vector<Operator>& operators() {
+    static const std::vector<Operator>* const all =
+        new std::vector<Operator>{density_peaks(), grid_kmeans(), merge(), unfold(), unfold_residual()};
+    return *all;
+}
+
 void make(Registered* registered) {
     const Ort& ort = registered->ort;
     OrtCustomOpDomain* domain = nullptr;

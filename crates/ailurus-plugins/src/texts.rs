@@ -78,12 +78,14 @@ pub(crate) const PLUGIN: &[(&str, &str)] = texts![
 
 /// The kernels' side towards ONNX Runtime.
 pub(crate) const ONNXRUNTIME: &[(&str, &str)] = texts![
-    "ailurus-plugins", "onnxruntime/operators.cpp";
+    "ailurus-plugins", "onnxruntime/clustering.cpp";
+    "ailurus-plugins", "onnxruntime/launcher.h";
     "ailurus-plugins", "onnxruntime/operators.h";
     "ailurus-plugins", "onnxruntime/ort.cpp";
     "ailurus-plugins", "onnxruntime/ort.h";
     "ailurus-plugins", "onnxruntime/ort_api.h";
     "ailurus-plugins", "onnxruntime/register.cpp";
+    "ailurus-plugins", "onnxruntime/rows.cpp";
     "ailurus-plugins", "onnxruntime/workspace.cpp";
     "ailurus-plugins", "onnxruntime/workspace.h";
 ];
