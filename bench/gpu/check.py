@@ -14,6 +14,7 @@ import sys
 import time
 
 import numpy as np
+
 import options
 import values
 from driver import Driver

@@ -10,10 +10,11 @@ times can be compared, and that what a graph replays is what a call gives. Statu
 import secrets
 import sys
 
+import torch
+
 import grid_torch
 import operators_torch as ops
 import options
-import torch
 import workloads
 from device import TYPES, Device
 from operators import OPERATORS

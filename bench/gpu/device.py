@@ -6,6 +6,7 @@ import statistics
 import time
 
 import torch
+
 from launcher import Launcher
 from operators import OPERATORS
 

@@ -7,17 +7,19 @@ The weights are random: this tells times, and nothing of quality. All three are 
 
 import sys
 
+import torch
+
 import operators_torch as ops
 import options
-import torch
 import workloads
 from device import TYPES, Device
 from vit import OurMerging, Segmenter, TorchMerging
 
 ELEMENT = "f16"
 ROUNDS = {"small": 2, "usual": 12, "large": 30}
-# A model whose clusters have one member each gives what it gave; f16 rounds the updates another way.
-SAME = 2e-2
+# A model whose clusters have one member each gives what it gave, but f16 rounds the updates another way, and the norm
+# behind the masks makes more of it. What is wrong differs by as much as there is.
+SAME = 5e-2
 
 
 def merging(device, model, batch, cut, keep):

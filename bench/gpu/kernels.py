@@ -8,13 +8,15 @@ and PyTorch's alike, so that the time Python takes does not count.
 
 import sys
 
+import torch
+
 import grid_torch
 import operators_torch as ops
 import options
-import torch
 import workloads
 from device import TYPES, Device
 from operators import OPERATORS
+from profile_kernels import seconds_of_kernels
 from vit import Block
 
 ROUNDS = {"small": 3, "usual": 20, "large": 40}
@@ -135,6 +137,7 @@ def time_operator(device, sets, operator, copy, rounds, compile_):
         "copy_share": moved / copy / seconds["ours"],
         "same_copy_share": seconds["copy"] / seconds["ours"],
         "pytorch": pytorch,
+        "kernels": seconds_of_kernels(device, sets.ours(operator), CALLS),
         "times_pytorch": min(pytorch.values()) / seconds["ours"],
         "not_captured": [name for name, was in captured.items() if not was],
     }

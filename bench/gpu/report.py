@@ -53,6 +53,11 @@ def microseconds(seconds):
     return f"{seconds * 1e6:.1f}" if seconds < 1e-3 else f"{seconds * 1e6:.0f}"
 
 
+def where(row):
+    operator = LABELS.get(row["operator"], row["operator"])
+    return f"{row['workload']}, {row['batch']} images, {row['element']}, {operator}"
+
+
 def kernels(r):
     rows = []
     for row in r["rows"]:
@@ -69,6 +74,9 @@ def kernels(r):
             "of a block", "PyTorch, µs", "times as fast"]  # fmt: skip
     copied = f"A large copy moves {r['copy_bytes_per_second'] / 1e12:.2f} TB/s, reading and writing counted."
     text = f"{copied}\n\n{table(head, rows)}"
+    parts = [[where(row), part, microseconds(t)] for row in r["rows"] for part, t in row["kernels"].items()]
+    if parts:
+        text += "\n\n" + table(["sizes, type, operator", "kernel", "µs"], parts)
     if r["bars"]:
         said = [
             [b["bar"], f"{b['wanted']:g}", f"{b['got']:.3g}", "met" if b["met"] else "**missed**"] for b in r["bars"]

@@ -1,10 +1,11 @@
 """A Vision Transformer with Segmenter's decoder in PyTorch, with nothing but what costs time, and merging of its
 tokens between two blocks, by our kernels or by the same operators in PyTorch."""
 
-import operators_torch as ops
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+import operators_torch as ops
 
 
 class Block(nn.Module):
