@@ -68,4 +68,12 @@ def grid_kmeans(x, sizes, cells, dtype=torch.float32):
     return z, index, weight
 
 
+def unfold(z, index, weight):
+    """y_t = sum over k of w_tk z[index_tk], as one matrix product: dense, but all of it on the matrix units."""
+    batch, tokens, _ = index.shape
+    whole = torch.zeros((batch, tokens, z.shape[1]), dtype=torch.float32, device=z.device)
+    whole.scatter_add_(2, index.long(), weight)
+    return torch.bmm(whole.to(z.dtype), z)
+
+
 WAYS = {"matrix products in f32": torch.float32, "matrix products in f16": torch.float16}

@@ -90,7 +90,8 @@ def end_to_end(r):
     for row in r["rows"]:
         seconds = row["seconds"]
         rows.append([
-            str(row["batch"]), str(row["cut"]), f"{row['keep']:.0%}", f"{row['tokens'][0]} → {row['tokens'][1]}",
+            row["method"], str(row["batch"]), str(row["cut"]), f"{row['keep']:.0%}",
+            f"{row['tokens'][0]} → {row['tokens'][1]}",
             f"{seconds['plain'] * 1e3:.2f} → {seconds['ours'] * 1e3:.2f}", f"**{row['speedup']:.2f}x**",
             f"{seconds['plain'] / seconds['pytorch']:.2f}x", f"{row['batch'] / seconds['ours']:.0f}",
         ])  # fmt: skip

@@ -1,11 +1,8 @@
-"""A Vision Transformer with Segmenter's decoder in PyTorch, with nothing but what costs time, and merging of its
-tokens between two blocks, by our kernels or by the same operators in PyTorch."""
+"""A Vision Transformer with Segmenter's decoder in PyTorch, with nothing but what costs time."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-import operators_torch as ops
 
 
 class Block(nn.Module):
@@ -30,7 +27,7 @@ class Block(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """`merging` acts between blocks; None for the model as it is."""
+    """`merging` acts between blocks, see merging.py; None for the model as it is."""
 
     def __init__(self, m):
         super().__init__()
@@ -72,71 +69,3 @@ class Segmenter(nn.Module):
         masks = self.mask_norm(patches @ queries.transpose(1, 2))
         masks = masks.transpose(1, 2).reshape(batch, classes, self.side, self.side)
         return F.interpolate(masks, (self.pixels, self.pixels), mode="bilinear")
-
-
-class Merging:
-    """After block `cut` the stream is merged along clusters of the next block's keys; at the end of the encoder every
-    token receives its cluster's update."""
-
-    def __init__(self, cut, sizes):
-        self.cut, self.sizes, self.keys = cut, sizes, None
-
-    def metric(self, x, block):
-        if self.keys is None:
-            # A constant of the model, as it is in a rewritten file.
-            self.keys = block.mean_keys().contiguous()
-        return F.linear(block.norm1(x), self.keys)
-
-    def reduce(self, x, block):
-        self.index, size = self.cluster(self.metric(x, block))
-        self.base, self.start = x, self.merge(x, size)
-        return self.start
-
-
-class OurMerging(Merging):
-    """By our kernels. Memory is taken once."""
-
-    def __init__(self, device, element, cut, sizes, width):
-        super().__init__(cut, sizes)
-        self.device, self.element = device, element
-        self.found = device.outputs("density_peaks", element, sizes)
-        batch, tokens = self.found["index"].shape
-        self.dims = {
-            "batch": batch, "tokens": tokens, "rows": self.found["size"].shape[1], "channels": width,
-            "choices": 1, "weighted": False,
-        }  # fmt: skip
-        self.merged = device.outputs("merge", element, self.dims)
-
-    def cluster(self, metric):
-        self.device.enqueue("density_peaks", self.element, self.sizes, {"metric": metric.contiguous(), **self.found})
-        return self.found["index"], self.found["size"]
-
-    def merge(self, x, size):
-        self.x = x.contiguous()
-        self.device.enqueue(
-            "merge", self.element, self.dims, {"x": self.x, "index": self.index, "size": size, **self.merged}
-        )
-        return self.merged["y"]
-
-    def restore(self, z):
-        tensors = {"z": z.contiguous(), "start": self.start, "base": self.x, "index": self.index, "y": self.x}
-        self.device.enqueue("unfold_residual", self.element, self.dims, tensors)
-        return self.x
-
-
-class TorchMerging(Merging):
-    """By PyTorch, in the given ways of doing it."""
-
-    def __init__(self, device, cut, sizes, squared, merge):
-        super().__init__(cut, sizes)
-        self.windows, self.squared, self.by = ops.Windows(sizes, device.name), squared, merge
-
-    def cluster(self, metric):
-        index, _, size = ops.density_peaks(metric, self.sizes, self.windows, self.squared)
-        return index, size
-
-    def merge(self, x, size):
-        return self.by(x, self.index, size)
-
-    def restore(self, z):
-        return ops.unfold_residual(z, self.start, self.base, self.index)

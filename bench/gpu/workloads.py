@@ -79,10 +79,12 @@ def model(size):
 
 
 def end_to_end(size):
-    """Batches, and what is done: (cut after block, share of the patches kept)."""
+    """Batches, and what is done: (method, cut after block, share of the patches kept)."""
+    half, quarter = (1, 2), (1, 4)
     if size == "small":
-        return [1], [(2, (1, 2))]
-    cuts = [(4, (1, 2)), (8, (1, 2)), (8, (1, 4)), (12, (1, 4))]
-    return (
-        ([1, 8], cuts) if size == "usual" else ([1, 2, 4, 8, 16, 32], cuts + [(2, (1, 2)), (4, (1, 4)), (16, (1, 4))])
-    )
+        return [1], [("AiluRus", 2, half), ("Expedit", 2, half)]
+    cuts = [("AiluRus", 4, half), ("AiluRus", 8, half), ("AiluRus", 8, quarter), ("AiluRus", 12, quarter)]
+    cuts += [("Expedit", 8, half), ("Expedit", 8, quarter)]
+    if size == "usual":
+        return [1, 8], cuts
+    return [1, 2, 4, 8, 16, 32], cuts + [("AiluRus", 2, half), ("AiluRus", 4, quarter), ("AiluRus", 16, quarter)]
