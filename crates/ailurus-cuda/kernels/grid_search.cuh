@@ -113,8 +113,8 @@ struct Step {
 // Keeps the K nearest centres of every patch while it goes through all of them.
 //
 // Floor per image: reads N C e + 4 M C, writes 8 N K; at most N M C differences, products and additions, which must not
-// be fused, at least those of a window (25 centres). At N = 1600, M = 400, C = 1024: 0.66 G; with B = 8, 5.2 G, some
-// 0.17 ms on a device of 30 T unfused operations a second.
+// be fused, and at least the N P C of windows. At N = 1600, M = 400, C = 1024: 2.0 G operations at most; with B = 8, 16 G,
+// some 0.5 ms on a device of 30 T unfused operations a second. How much of it is given up depends on the image.
 template <class E, bool ALIGNED>
 AILURUS_DEVICE void grid_search(const GridArguments& a) {
     AILURUS_SHARED(SearchShared, shared);

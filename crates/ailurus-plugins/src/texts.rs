@@ -60,6 +60,9 @@ pub(crate) const PLUGIN: &[(&str, &str)] = texts![
     "ailurus-trt", "plugin/exports.cpp";
     "ailurus-trt", "plugin/fields.cpp";
     "ailurus-trt", "plugin/fields.h";
+    "ailurus-trt", "plugin/grid.cpp";
+    "ailurus-trt", "plugin/grid.h";
+    "ailurus-trt", "plugin/grid_kmeans.cpp";
     "ailurus-trt", "plugin/library.h";
     "ailurus-trt", "plugin/log.cpp";
     "ailurus-trt", "plugin/log.h";
