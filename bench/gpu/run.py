@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 # In the order in which they run. What fails does not stop the others: time on a device is dear.
 STEPS = {"check": "check", "sanitize": "check", "cross": "check", "kernels": "time", "endtoend": "time"}
 NO_DEVICE = 77
+BUILD = os.path.join(ROOT, "target/gpu-build")
 # A step that takes longer hangs.
 LONGEST = {"small": 900, "usual": 900, "large": 3600}
 
@@ -79,7 +80,10 @@ def run(step, args, common):
     if not os.path.exists(path):
         return status, None
     with open(path, encoding="utf-8") as file:
-        return status, json.load(file)
+        found = json.load(file)
+    # It goes into the one file of all steps.
+    os.remove(path)
+    return status, found
 
 
 def main():
@@ -96,8 +100,9 @@ def main():
     torch = has_torch(args)
     chosen = steps(args, torch)
     print("building the launcher", flush=True)
-    common = ["--launcher", build.launcher(args.out), "--size", args.size]
-    common += ["--driver", build.driver(args.out)] if args.rehearse else []
+    os.makedirs(BUILD, exist_ok=True)
+    common = ["--launcher", build.launcher(BUILD), "--size", args.size]
+    common += ["--driver", build.driver(BUILD)] if args.rehearse else []
     results, failed = {}, []
     for step in chosen:
         status, found = run(step, args, common)
