@@ -12,7 +12,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Folder with machine code to embed besides the PTX: files `ailurus_sm_<architecture>.cubin`.
 const CUBINS: &str = "AILURUS_CUDA_CUBINS";
 
-const LAUNCHER: [&str; 6] = ["check", "density_peaks", "driver", "merge_unfold", "module", "status"];
+const LAUNCHER: [&str; 8] =
+    ["check", "density_peaks", "driver", "grid", "grid_kmeans", "merge_unfold", "module", "status"];
 
 fn main() -> Result<()> {
     for input in ["kernels", "launcher", "shim", "build.rs", "src/images.rs"] {
@@ -81,7 +82,7 @@ fn shim(out: &Path) -> Result<PathBuf> {
     build.flag("-ffp-contract=off").flag("-Wno-unknown-pragmas").flag("-fvisibility=hidden").opt_level(2).pic(true);
     let mut command = build.try_get_compiler()?.to_command();
     command.args(["-shared", "-o"]).arg(&library);
-    command.args(["block", "driver", "fiber"].map(|name| format!("shim/{name}.cpp")));
+    command.args(["block", "driver", "fiber", "memory"].map(|name| format!("shim/{name}.cpp")));
     let status = command.status()?;
     if !status.success() {
         return Err(format!("{command:?} ended with {status}").into());

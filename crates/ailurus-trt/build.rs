@@ -11,9 +11,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const INCLUDE: &str = "TENSORRT_INCLUDE";
 const CACHE: &str = "AILURUS_CACHE";
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "density_peaks",
     "fields",
+    "grid",
+    "grid_kmeans",
     "log",
     "logger_finder",
     "merge",

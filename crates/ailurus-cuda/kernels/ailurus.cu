@@ -6,6 +6,11 @@
 
 #include "assign.cuh"
 #include "distances.cuh"
+#include "grid_around.cuh"
+#include "grid_pool.cuh"
+#include "grid_search.cuh"
+#include "grid_update.cuh"
+#include "grid_weights.cuh"
 #include "merge.cuh"
 #include "select.cuh"
 #include "unfold.cuh"
@@ -61,6 +66,31 @@ AILURUS_KERNEL(assign, ailurus_density_peaks_arguments, 256, 1) {
 AILURUS_ELEMENT_KERNELS(f32, F32)
 AILURUS_ELEMENT_KERNELS(f16, F16)
 AILURUS_ELEMENT_KERNELS(bf16, BF16)
+
+AILURUS_KERNEL(grid_weights, ailurus_grid_kmeans_arguments, 256, 1) {
+    ailurus::grid_weights(a);
+}
+AILURUS_KERNEL(grid_finish, ailurus_grid_kmeans_arguments, 256, 1) {
+    ailurus::grid_finish(a);
+}
+
+// The kernels of AilurusGridKMeans that depend on the element type. Not for bf16: no runtime asks for it, and every kernel
+// is time that the driver takes to compile the PTX.
+#define AILURUS_GRID_KERNEL(name, suffix, E, threads, blocks)                                                          \
+    AILURUS_KERNEL(grid_##name##_##suffix, ailurus_grid_kmeans_arguments, threads, blocks) {                           \
+        ailurus::grid_##name<E, true>(a);                                                                              \
+    }                                                                                                                  \
+    AILURUS_KERNEL(grid_##name##_##suffix##_any, ailurus_grid_kmeans_arguments, threads, blocks) {                     \
+        ailurus::grid_##name<E, false>(a);                                                                             \
+    }
+#define AILURUS_GRID_KERNELS(suffix, E)                                                                                \
+    AILURUS_GRID_KERNEL(pool, suffix, E, 256, 1)                                                                       \
+    AILURUS_GRID_KERNEL(around, suffix, E, 256, 2)                                                                     \
+    AILURUS_GRID_KERNEL(update, suffix, E, AILURUS_GRID_LOOKERS, 1)                                                    \
+    AILURUS_GRID_KERNEL(search, suffix, E, 256, 2)
+
+AILURUS_GRID_KERNELS(f32, F32)
+AILURUS_GRID_KERNELS(f16, F16)
 
 AILURUS_KERNEL(unfold_copy16, ailurus_unfold_arguments, 256, 1) {
     ailurus::unfold_copy<uint4>(a);

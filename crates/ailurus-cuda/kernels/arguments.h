@@ -36,6 +36,41 @@ struct ailurus_density_peaks_arguments {
     float spatial_mix;
 };
 
+// Every kernel of AilurusGridKMeans. M = cluster_height * cluster_width centres, C channels, K choices; R = P + M + S.
+struct ailurus_grid_kmeans_arguments {
+    const void* x;       // [B, T, C]
+    void* z;             // [B, R, C]
+    int* index;          // [B, T, K]; while searching, numbers of centres
+    float* weight;       // [B, T, K]; while searching, distances
+
+    // Parts of the workspace.
+    unsigned* centres;   // [B, M, stride]: bits of f32; channels beyond the last are zero
+    float* around;       // [B, N, places]: distances to the centres around the patch's cell, then their weights
+    double* nearest;     // [B, tiles]: the least distances of a tile's patches, added up
+
+    int batch;
+    int prefix;
+    int suffix;
+    int height;
+    int width;
+    int cluster_height;
+    int cluster_width;
+    int channels;
+    int stride;          // channels, rounded up to a multiple of four
+    int radius;          // a patch looks at the centres within so many rows and columns of its cell,
+    int places;          // at most so many
+    int neighbors;
+    int choices;         // K
+    int tile_shift;      // a tile of patches has 1 << tile_shift rows
+    int tiles;           // of an image
+    int relative;        // the temperature is relative to the mean least distance
+    int squared_norm;    // weights are divided by the root of the sum of their squares
+    int last;            // centres are final and are written to z
+    float row_scale;     // cluster_height / height, cluster_width / width
+    float column_scale;
+    float temperature;
+};
+
 // AilurusMerge.
 struct ailurus_merge_arguments {
     const void* x;       // [B, T, D]
@@ -71,6 +106,11 @@ struct ailurus_unfold_arguments {
 #define AILURUS_RANK_BATCH 8
 // Most batches of ranks that are worked on side by side in a block.
 #define AILURUS_RANK_GROUPS 3
+// The same for the distances to centres: patches of a block, batches of centres side by side.
+#define AILURUS_GRID_TILE 16
+#define AILURUS_GRID_GROUPS 4
+// Threads of a block that makes centres, and patches it lists at a time.
+#define AILURUS_GRID_LOOKERS 128
 // Most rows a block of the merge kernel makes, and members of a row it can list.
 #define AILURUS_MERGE_ROWS 32
 #define AILURUS_MERGE_SLOTS 64
@@ -88,6 +128,24 @@ struct ailurus_unfold_arguments {
     X(scores, ailurus_density_peaks_arguments, 256)                                                                    \
     X(select, ailurus_density_peaks_arguments, 1024)                                                                   \
     X(assign, ailurus_density_peaks_arguments, 256)                                                                    \
+    X(grid_pool_f32, ailurus_grid_kmeans_arguments, 256)                                                               \
+    X(grid_pool_f32_any, ailurus_grid_kmeans_arguments, 256)                                                           \
+    X(grid_pool_f16, ailurus_grid_kmeans_arguments, 256)                                                               \
+    X(grid_pool_f16_any, ailurus_grid_kmeans_arguments, 256)                                                           \
+    X(grid_around_f32, ailurus_grid_kmeans_arguments, 256)                                                             \
+    X(grid_around_f32_any, ailurus_grid_kmeans_arguments, 256)                                                         \
+    X(grid_around_f16, ailurus_grid_kmeans_arguments, 256)                                                             \
+    X(grid_around_f16_any, ailurus_grid_kmeans_arguments, 256)                                                         \
+    X(grid_update_f32, ailurus_grid_kmeans_arguments, AILURUS_GRID_LOOKERS)                                            \
+    X(grid_update_f32_any, ailurus_grid_kmeans_arguments, AILURUS_GRID_LOOKERS)                                        \
+    X(grid_update_f16, ailurus_grid_kmeans_arguments, AILURUS_GRID_LOOKERS)                                            \
+    X(grid_update_f16_any, ailurus_grid_kmeans_arguments, AILURUS_GRID_LOOKERS)                                        \
+    X(grid_search_f32, ailurus_grid_kmeans_arguments, 256)                                                             \
+    X(grid_search_f32_any, ailurus_grid_kmeans_arguments, 256)                                                         \
+    X(grid_search_f16, ailurus_grid_kmeans_arguments, 256)                                                             \
+    X(grid_search_f16_any, ailurus_grid_kmeans_arguments, 256)                                                         \
+    X(grid_weights, ailurus_grid_kmeans_arguments, 256)                                                                \
+    X(grid_finish, ailurus_grid_kmeans_arguments, 256)                                                                 \
     X(merge_f32, ailurus_merge_arguments, 256)                                                                         \
     X(merge_f32_any, ailurus_merge_arguments, 256)                                                                     \
     X(merge_f16, ailurus_merge_arguments, 256)                                                                         \

@@ -1,58 +1,13 @@
 // Squared mixed distances inside the windows, and the density they make.
 #pragma once
 
-#include "element.cuh"
-#include "warp.cuh"
+#include "lanes.cuh"
 
 namespace ailurus {
 
 // Channels all warps of a block work on before any goes on to the next: what they read meanwhile (a tile of patches and
 // its surroundings, about 100 rows of 64 channels) stays in the first-level cache.
 constexpr int CHANNEL_STEP = 64;
-// Partial sums of a distance: channel c is added to partial sum c mod 16, see docs/operators.md.
-constexpr int PARTS = 16;
-// A thread holds four of them.
-constexpr int OWN_PARTS = 4;
-
-struct Quad {
-    float v[OWN_PARTS];
-};
-
-// Four channels from `channel` on; zero beyond the last, which adds nothing to a sum of squares.
-template <class E, bool ALIGNED>
-AILURUS_DEVICE Quad load_quad(const typename E::Bits* row, int channel, int channels) {
-    Quad quad = {{0.0f, 0.0f, 0.0f, 0.0f}};
-    if (ALIGNED) {
-        if (channel < channels) {
-            const Pack<E, OWN_PARTS> pack = load<E, OWN_PARTS>(row, static_cast<size_t>(channel));
-            for (int p = 0; p < OWN_PARTS; ++p) {
-                quad.v[p] = pack[p];
-            }
-        }
-    } else {
-        for (int p = 0; p < OWN_PARTS; ++p) {
-            if (channel + p < channels) {
-                quad.v[p] = E::widen(row[channel + p]);
-            }
-        }
-    }
-    return quad;
-}
-
-// Exchanges half of what two lanes hold and adds: afterwards each of them has summed half of the ranks.
-template <int RANKS>
-AILURUS_DEVICE void fold_over_lanes(float (&sums)[AILURUS_RANK_BATCH][OWN_PARTS], int distance, bool upper) {
-#pragma unroll
-    for (int r = 0; r < RANKS / 2; ++r) {
-#pragma unroll
-        for (int p = 0; p < OWN_PARTS; ++p) {
-            const float give = upper ? sums[r][p] : sums[r + RANKS / 2][p];
-            const float keep = upper ? sums[r + RANKS / 2][p] : sums[r][p];
-            sums[r][p] = __fadd_rn(keep, __shfl_xor_sync(ALL_LANES, give, distance));
-        }
-    }
-}
-
 // Mean of the smallest distances of a window, by one warp: `neighbors` times the least of those not yet taken, so that
 // they are added in ascending order. `largest` becomes the largest that is below FAR, as bits.
 AILURUS_DEVICE float mean_of_smallest(const float* window, int ranks, int neighbors, unsigned* largest) {
@@ -132,16 +87,13 @@ AILURUS_DEVICE void distances(const ailurus_density_peaks_arguments& a) {
     for (int base = 1; base < a.ranks; base += step) {
         const int first = base + group * AILURUS_RANK_BATCH;
         unsigned row[AILURUS_RANK_BATCH];
-        float sums[AILURUS_RANK_BATCH][OWN_PARTS];
+        Sums sums;
+        clear(sums);
 #pragma unroll
         for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
             // Ranks beyond the last repeat it and are not written. The launcher sees to it that an image's elements
             // are counted in 32 bits: pointers would take twice the registers, and so half of the blocks.
             row[r] = window[least(first + r, a.ranks - 1)] * static_cast<unsigned>(a.channels);
-#pragma unroll
-            for (int p = 0; p < OWN_PARTS; ++p) {
-                sums[r][p] = 0.0f;
-            }
         }
         for (int begin = 0; begin < a.channels; begin += CHANNEL_STEP) {
             if (first < a.ranks) {
@@ -151,27 +103,19 @@ AILURUS_DEVICE void distances(const ailurus_density_peaks_arguments& a) {
                     const Quad own = load_quad<E, ALIGNED>(own_row, at, a.channels);
 #pragma unroll
                     for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
-                        const Quad other = load_quad<E, ALIGNED>(metric + row[r], at, a.channels);
-#pragma unroll
-                        for (int p = 0; p < OWN_PARTS; ++p) {
-                            const float difference = __fsub_rn(own.v[p], other.v[p]);
-                            sums[r][p] = __fadd_rn(sums[r][p], __fmul_rn(difference, difference));
-                        }
+                        add_squares(sums[r], own, load_quad<E, ALIGNED>(metric + row[r], at, a.channels));
                     }
                 }
             }
             __syncthreads();
         }
-        // The 16 parts are folded in halves: parts 8 apart lie two lanes apart, parts 4 apart in the next lane.
-        fold_over_lanes<AILURUS_RANK_BATCH>(sums, 2, (part & 2) != 0);
-        fold_over_lanes<AILURUS_RANK_BATCH / 2>(sums, 1, (part & 1) != 0);
+        float folded[FOLDED];
+        fold(sums, part, folded);
 #pragma unroll
-        for (int r = 0; r < AILURUS_RANK_BATCH / 4; ++r) {
-            const int rank = first + (part >> 1) * (AILURUS_RANK_BATCH / 2) + (part & 1) * (AILURUS_RANK_BATCH / 4) + r;
+        for (int r = 0; r < FOLDED; ++r) {
+            const int rank = first + first_folded(part) + r;
             if (inside && rank < a.ranks) {
-                const float even = __fadd_rn(sums[r][0], sums[r][2]);
-                const float odd = __fadd_rn(sums[r][1], sums[r][3]);
-                const float e = __fmul_rn(__fadd_rn(even, odd), a.weights[rank]);
+                const float e = __fmul_rn(folded[r], a.weights[rank]);
                 // False for NaN too.
                 table[static_cast<size_t>(patch) * a.ranks + rank] = e <= FAR ? e : FAR;
             }

@@ -28,6 +28,9 @@ constexpr int WARP = 32;
 // Squared distances from here on, and those that are not numbers, count as this; see docs/operators.md.
 constexpr float FAR = 1e30f;
 
+// Greater than any squared distance of numbers up to 10^15, whatever the number of channels.
+constexpr float FARTHEST = 3.4028235e38f;
+
 AILURUS_DEVICE int least(int a, int b) {
     return a < b ? a : b;
 }

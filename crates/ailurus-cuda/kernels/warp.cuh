@@ -31,11 +31,31 @@ AILURUS_DEVICE unsigned warp_largest(unsigned value) {
     return value;
 }
 
-AILURUS_DEVICE int warp_sum(int value) {
+// The same for every lane, and the same in every run: lanes are added in a fixed order.
+template <class T>
+AILURUS_DEVICE T warp_sum(T value) {
     for (int step = WARP / 2; step > 0; step /= 2) {
         value += __shfl_xor_sync(ALL_LANES, value, step);
     }
     return value;
+}
+
+// The least of some numbers that are not negative, whose bits order as they do. There is at least one.
+AILURUS_DEVICE float warp_least_of(const float* values, int count) {
+    unsigned bits = ~0u;
+    for (int at = lane_of_thread(); at < count; at += WARP) {
+        const unsigned own = __float_as_uint(values[at]);
+        bits = own < bits ? own : bits;
+    }
+    return __uint_as_float(warp_least(bits));
+}
+
+// Adds the values of the first `count` lanes to `sum`, one after the other in ascending order.
+AILURUS_DEVICE float add_lanes(float sum, float value, int count) {
+    for (int lane = 0; lane < count; ++lane) {
+        sum = __fadd_rn(sum, __shfl_sync(ALL_LANES, value, lane));
+    }
+    return sum;
 }
 
 // Sum of the values of this lane and the lanes below it.

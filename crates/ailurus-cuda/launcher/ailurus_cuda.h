@@ -63,6 +63,35 @@ typedef struct ailurus_cuda_density_peaks_params {
     float spatial_mix;
 } ailurus_cuda_density_peaks_params;
 
+/* What the temperature of AilurusGridKMeans refers to. */
+typedef enum ailurus_cuda_temperature {
+    AILURUS_CUDA_ABSOLUTE = 0, /* nothing: squared distances are multiplied with it */
+    AILURUS_CUDA_RELATIVE = 1  /* the mean squared distance of a patch to its nearest centre */
+} ailurus_cuda_temperature;
+
+/* What the weights of a token are divided by. */
+typedef enum ailurus_cuda_norm {
+    AILURUS_CUDA_L1 = 0, /* their sum */
+    AILURUS_CUDA_L2 = 1  /* the root of the sum of their squares */
+} ailurus_cuda_norm;
+
+/* Attributes of AilurusGridKMeans. `grid_h` and `grid_w` are those of this call. */
+typedef struct ailurus_cuda_grid_kmeans_params {
+    int32_t prefix;
+    int32_t suffix;
+    int32_t grid_h;
+    int32_t grid_w;
+    int32_t cluster_h;
+    int32_t cluster_w;
+    int32_t iterations;
+    int32_t window;
+    int32_t neighbors;
+    int32_t ties;
+    float temperature;
+    int32_t temperature_mode; /* an ailurus_cuda_temperature */
+    int32_t norm;             /* an ailurus_cuda_norm */
+} ailurus_cuda_grid_kmeans_params;
+
 /* AILURUS_CUDA_ABI_VERSION of the library. */
 int32_t ailurus_cuda_abi_version(void);
 
@@ -103,6 +132,21 @@ ailurus_cuda_status ailurus_cuda_density_peaks(const ailurus_cuda_density_peaks_
                                                int64_t batch, int64_t channels, const void* metric, int32_t* index,
                                                int32_t* anchor, float* size, void* workspace, size_t workspace_bytes,
                                                void* stream);
+
+/* R, the rows of the reduced sequence, and K, the rows that a token is made of. */
+ailurus_cuda_status ailurus_cuda_grid_kmeans_sizes(const ailurus_cuda_grid_kmeans_params* params, int64_t* rows,
+                                                   int64_t* choices);
+
+/* Bytes of device memory that ailurus_cuda_grid_kmeans needs besides its tensors; about
+ * 4 batch (cluster_h cluster_w channels + N window^2). */
+ailurus_cuda_status ailurus_cuda_grid_kmeans_workspace(const ailurus_cuda_grid_kmeans_params* params, int64_t batch,
+                                                       int64_t channels, ailurus_cuda_type type, size_t* bytes);
+
+/* x [B, T, C], of f32 or f16 -> z [B, R, C], index i32 [B, T, K], weight f32 [B, T, K]. `workspace` is aligned to 16
+ * bytes. */
+ailurus_cuda_status ailurus_cuda_grid_kmeans(const ailurus_cuda_grid_kmeans_params* params, ailurus_cuda_type type,
+                                             int64_t batch, int64_t channels, const void* x, void* z, int32_t* index,
+                                             float* weight, void* workspace, size_t workspace_bytes, void* stream);
 
 /* x [B, T, D], index i32 [B, T], size f32 [B, R] -> y [B, R, D]. */
 ailurus_cuda_status ailurus_cuda_merge(ailurus_cuda_type type, int64_t batch, int64_t tokens, int64_t rows,

@@ -4,52 +4,43 @@
 
 #include "check.h"
 #include "driver.h"
+#include "grid.h"
 #include "status.h"
 
 namespace ailurus_cuda {
 
 namespace {
 
-// The nearest anchor is found by a number that orders by squared distance and index: 64 bits for this many patches.
-constexpr int64_t MOST_PATCHES = int64_t(1) << 20;
-// Entries of the table of windows; beyond it the parameters are a mistake, not a model.
-constexpr int64_t MOST_ENTRIES = int64_t(1) << 28;
+// The nearest anchor is found by a number that orders by squared distance and index, in 64 bits.
+static_assert(MOST_PATCHES <= int64_t(1) << 20, "squared distance times patches");
 // Threads that list the places of windows: more than a device runs at a time, far below what counts in 32 bits.
 constexpr unsigned long long MOST_OFFSET_THREADS = 1ull << 20;
-// Elements of an image's patches: kernels count them in 32 bits.
-constexpr int64_t MOST_ELEMENTS = int64_t(1) << 32;
-// Parts of the workspace start at multiples of this.
-constexpr size_t PART_ALIGNMENT = 256;
-
 using Params = ailurus_cuda_density_peaks_params;
 using Arguments = ailurus_density_peaks_arguments;
 
-ailurus_cuda_status bad(const char* name, int value, const char* reason) {
-    return fail(AILURUS_CUDA_BAD_PARAMETER, "%s = %d: %s", name, value, reason);
+Grid grid_of(const Params& p) {
+    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
 }
 
 ailurus_cuda_status check_params(const Params& p) {
-    if (p.prefix < 0 || p.suffix < 0) {
-        return bad(p.prefix < 0 ? "prefix" : "suffix", std::min(p.prefix, p.suffix), "it must not be negative");
-    }
-    if (p.grid_h <= 0 || p.grid_w <= 0) {
-        return bad(p.grid_h <= 0 ? "grid_h" : "grid_w", std::min(p.grid_h, p.grid_w),
-                   "a grid has at least one row and one column");
+    const ailurus_cuda_status status = grid_of(p).check();
+    if (status != AILURUS_CUDA_OK) {
+        return status;
     }
     if (p.tokens < 0) {
-        return bad("tokens", p.tokens, "at least one cluster");
+        return bad_parameter("tokens", p.tokens, "at least one cluster");
     }
     if (p.tokens == 0 && p.keep_num < 1) {
-        return bad("keep_num", p.keep_num, "without tokens it must be at least 1");
+        return bad_parameter("keep_num", p.keep_num, "without tokens it must be at least 1");
     }
     if (p.tokens == 0 && p.keep_den < p.keep_num) {
-        return bad("keep_den", p.keep_den, "it must not be smaller than keep_num");
+        return bad_parameter("keep_den", p.keep_den, "it must not be smaller than keep_num");
     }
     if (p.neighbors < 1) {
-        return bad("neighbors", p.neighbors, "at least one neighbour makes a density");
+        return bad_parameter("neighbors", p.neighbors, "at least one neighbour makes a density");
     }
     if (p.window < 1) {
-        return bad("window", p.window, "a window holds at least the patch itself");
+        return bad_parameter("window", p.window, "a window holds at least the patch itself");
     }
     // False for NaN too.
     if (!(p.spatial_mix >= 0.0f && p.spatial_mix <= 1.0f)) {
@@ -80,16 +71,11 @@ ailurus_cuda_status resolve(const Params* params, int64_t batch, int64_t channel
     if (status != AILURUS_CUDA_OK) {
         return status;
     }
-    const int64_t patches = int64_t(p.grid_h) * p.grid_w;
-    const int64_t total = patches + p.prefix + p.suffix;
-    const Size sizes[] = {{"patches", patches, MOST_PATCHES},
-                          {"tokens in all", total, MOST_TOKENS},
-                          {"channels", channels, MOST_CHANNELS},
-                          {"batch", batch == 0 ? 1 : batch, MOST_TOKENS}};
-    status = check_sizes(sizes, 4);
+    status = grid_of(p).check_sizes(batch, channels);
     if (status != AILURUS_CUDA_OK) {
         return status;
     }
+    const int64_t patches = grid_of(p).patches();
     int64_t clusters = p.tokens;
     if (clusters == 0) {
         clusters = std::max<int64_t>(1, (patches * p.keep_num + p.keep_den - 1) / p.keep_den);
@@ -102,10 +88,6 @@ ailurus_cuda_status resolve(const Params* params, int64_t batch, int64_t channel
     if (patches * ranks > MOST_ENTRIES) {
         return fail(AILURUS_CUDA_TOO_LARGE, "%lld patches with a window of %lld", static_cast<long long>(patches),
                     static_cast<long long>(ranks));
-    }
-    if (patches * channels > MOST_ELEMENTS) {
-        return fail(AILURUS_CUDA_TOO_LARGE, "%lld patches of %lld channels", static_cast<long long>(patches),
-                    static_cast<long long>(channels));
     }
     *a = Arguments();
     a->batch = static_cast<int>(batch);
@@ -124,44 +106,19 @@ ailurus_cuda_status resolve(const Params* params, int64_t batch, int64_t channel
 }
 
 // Lays the parts of the workspace out from `start` and returns the bytes they take.
-size_t lay_out(Arguments* a, char* start) {
+size_t lay_out(Arguments* a, void* start) {
     const size_t patches = static_cast<size_t>(a->height) * a->width;
     const size_t all = patches * a->batch;
-    size_t used = 0;
-    const auto part = [&](size_t elements) {
-        char* const at = start == nullptr ? nullptr : start + used;
-        // Every element has four bytes.
-        used += (elements * 4 + PART_ALIGNMENT - 1) / PART_ALIGNMENT * PART_ALIGNMENT;
-        return static_cast<void*>(at);
-    };
-    a->offsets = static_cast<int*>(part(2 * static_cast<size_t>(a->offset_count)));
-    a->windows = static_cast<unsigned*>(part(patches * a->ranks));
-    a->weights = static_cast<float*>(part(a->ranks));
-    a->distance = static_cast<float*>(part(all * a->ranks));
-    a->mean = static_cast<float*>(part(all));
-    a->largest = static_cast<unsigned*>(part(a->batch));
-    a->score = static_cast<unsigned*>(part(all));
-    a->row = static_cast<int*>(part(all));
-    return used;
-}
-
-unsigned long long divide_up(unsigned long long value, unsigned long long by) {
-    return (value + by - 1) / by;
-}
-
-// Picks the shape of a tile, as near to 4 x 8 as the grid allows, and returns the tiles of an image.
-unsigned long long choose_tiles(Arguments* a) {
-    int columns = 1;
-    while (columns < 8 && columns < a->width) {
-        columns *= 2;
-    }
-    int shift = 0;
-    while ((1 << shift) < AILURUS_TILE / columns && (1 << shift) < a->height) {
-        ++shift;
-    }
-    a->tile_shift = shift;
-    const unsigned rows = 1u << shift;
-    return divide_up(a->height, rows) * divide_up(a->width, AILURUS_TILE / rows);
+    Layout layout(start);
+    a->offsets = layout.part<int>(2 * static_cast<size_t>(a->offset_count));
+    a->windows = layout.part<unsigned>(patches * a->ranks);
+    a->weights = layout.part<float>(a->ranks);
+    a->distance = layout.part<float>(all * a->ranks);
+    a->mean = layout.part<float>(all);
+    a->largest = layout.part<unsigned>(a->batch);
+    a->score = layout.part<unsigned>(all);
+    a->row = layout.part<int>(all);
+    return layout.bytes();
 }
 
 Kernel distances_kernel(ailurus_cuda_type type, bool aligned) {
@@ -177,7 +134,9 @@ Kernel distances_kernel(ailurus_cuda_type type, bool aligned) {
 
 ailurus_cuda_status launch_all(Arguments a, ailurus_cuda_type type, void* stream) {
     const unsigned long long patches = static_cast<unsigned long long>(a.height) * a.width;
-    const unsigned long long tiles = choose_tiles(&a) * a.batch;
+    const Tiles tile = choose_tiles(a.height, a.width, AILURUS_TILE, 8);
+    a.tile_shift = tile.shift;
+    const unsigned long long tiles = tile.count * a.batch;
     const unsigned warps = 8;
     const unsigned long long per_patch = divide_up(patches * a.batch, warps);
     ailurus_cuda_status status = check_blocks(std::max(tiles, per_patch));
@@ -274,7 +233,7 @@ ailurus_cuda_status ailurus_cuda_density_peaks(const ailurus_cuda_density_peaks_
     if (status != AILURUS_CUDA_OK) {
         return status;
     }
-    const size_t needed = lay_out(&a, static_cast<char*>(workspace));
+    const size_t needed = lay_out(&a, workspace);
     if (workspace_bytes < needed) {
         return fail(AILURUS_CUDA_SMALL_WORKSPACE, "%zu bytes, %zu are needed", workspace_bytes, needed);
     }

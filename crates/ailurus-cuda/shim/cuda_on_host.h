@@ -29,6 +29,7 @@
 #define __syncthreads() ::shim::Block::current().barrier(__LINE__)
 #define __syncwarp() ::shim::Block::current().warp_wait(0xffffffffu, __LINE__)
 #define __ballot_sync(mask, predicate) ::shim::ballot(mask, predicate, __LINE__)
+#define __shfl_sync(mask, value, lane) ::shim::exchange(mask, value, lane, __LINE__)
 #define __shfl_xor_sync(mask, value, lanes) ::shim::shuffle_xor(mask, value, lanes, __LINE__)
 #define __shfl_up_sync(mask, value, lanes) ::shim::shuffle_up(mask, value, lanes, __LINE__)
 
@@ -83,6 +84,7 @@ inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
 inline double __ddiv_rn(double a, double b) { return a / b; }
+using std::exp;
 using std::log;
 
 inline unsigned __float_as_uint(float value) {

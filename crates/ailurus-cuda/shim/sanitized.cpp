@@ -126,6 +126,33 @@ void run(const Case& c, ailurus_cuda_type type) {
               "weighted unfold_residual");
 }
 
+// Centres and weights are there for every token, whatever the bits of the stream.
+void run(const ailurus_cuda_grid_kmeans_params& params, int64_t batch, int64_t channels, ailurus_cuda_type type) {
+    const int64_t tokens = params.prefix + int64_t(params.grid_h) * params.grid_w + params.suffix;
+    int64_t rows = 0;
+    int64_t choices = 0;
+    expect_ok(ailurus_cuda_grid_kmeans_sizes(&params, &rows, &choices), "sizes");
+    size_t bytes = 0;
+    expect_ok(ailurus_cuda_grid_kmeans_workspace(&params, batch, channels, type, &bytes), "workspace");
+    Buffer<unsigned char> x = elements(static_cast<size_t>(batch * tokens * channels), type, 11);
+    Buffer<unsigned char> z(static_cast<size_t>(batch * rows * channels) * bytes_of(type));
+    Buffer<int32_t> index(static_cast<size_t>(batch * tokens * choices));
+    Buffer<float> weight(index.count);
+    Buffer<unsigned char> workspace(bytes);
+    expect_ok(ailurus_cuda_grid_kmeans(&params, type, batch, channels, x.get(), z.get(), index.get(), weight.get(),
+                                       workspace.get(), bytes, nullptr),
+              "grid_kmeans");
+    for (size_t token = 0; token < static_cast<size_t>(batch * tokens); ++token) {
+        float sum = 0.0f;
+        for (size_t k = token * choices; k < (token + 1) * choices; ++k) {
+            expect(index[k] >= 0 && index[k] < rows, "an index names a row");
+            expect(weight[k] >= 0.0f && weight[k] <= 1.0f, "weights are shares");
+            sum += params.norm == AILURUS_CUDA_L2 ? weight[k] * weight[k] : weight[k];
+        }
+        expect(std::fabs(sum - 1.0f) < 1e-5f, "weights have the norm one");
+    }
+}
+
 }  // namespace
 
 // The driver without a device looks for the names of the kernels in the PTX, and runs none of it.
@@ -152,6 +179,20 @@ int main(int count, char** arguments) {
     for (const Case& c : cases) {
         for (const ailurus_cuda_type type : {AILURUS_CUDA_F32, AILURUS_CUDA_F16, AILURUS_CUDA_BF16}) {
             run(c, type);
+        }
+    }
+    const ailurus_cuda_grid_kmeans_params grids[] = {
+        // prefix, suffix, grid, clusters, iterations, window, neighbours, ties, temperature, mode, norm
+        {1, 0, 9, 13, 4, 7, 3, 5, 4, 0, 5.0f, AILURUS_CUDA_RELATIVE, AILURUS_CUDA_L1},
+        {5, 2, 1, 70, 1, 21, 1, 3, 40, 50, 0.3f, AILURUS_CUDA_ABSOLUTE, AILURUS_CUDA_L2},
+        {0, 1, 17, 3, 17, 3, 2, 100, 1, 0, 0.0f, AILURUS_CUDA_RELATIVE, AILURUS_CUDA_L2},
+        {0, 0, 1, 1, 1, 1, 0, 1, 4, 4, 5.0f, AILURUS_CUDA_RELATIVE, AILURUS_CUDA_L1},
+    };
+    for (const ailurus_cuda_grid_kmeans_params& params : grids) {
+        for (const ailurus_cuda_type type : {AILURUS_CUDA_F32, AILURUS_CUDA_F16}) {
+            for (const int64_t channels : {1, 36, 131, 516}) {
+                run(params, 2, channels, type);
+            }
         }
     }
     std::printf("%d failures\n", failures);

@@ -3,6 +3,8 @@
 //! Tensors are device pointers, which cannot be checked from here, so the operators are `unsafe`. They enqueue kernels on
 //! a stream of the current context and return without waiting.
 
+mod grid_kmeans;
+
 use std::ffi::{CString, c_void};
 use std::path::Path;
 use std::ptr;
@@ -11,6 +13,8 @@ use ailurus_ops::{DensityPeaks, ElementType, Keep, MergeDims, UnfoldDims};
 
 use crate::error::{Error, Result, Status, check};
 use crate::sys;
+
+pub use grid_kmeans::{GridKMeansCall, GridKMeansTensors};
 
 /// Element types of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,8 +87,6 @@ pub unsafe fn release() -> Result<()> {
 pub fn params(params: &DensityPeaks, grid: (usize, usize)) -> Result<sys::DensityPeaksParams> {
     params.validate()?;
     let (h, w) = params.resolve_grid(Some(grid))?;
-    // `validate` has made sure that all of these fit.
-    let int = |v: usize| i32::try_from(v).unwrap_or(i32::MAX);
     let (tokens, keep_num, keep_den) = match params.keep {
         Keep::Tokens(m) => (int(m), 0, 0),
         Keep::Ratio { num, den } => (0, int(num), int(den)),
@@ -101,6 +103,11 @@ pub fn params(params: &DensityPeaks, grid: (usize, usize)) -> Result<sys::Densit
         window: int(params.window),
         spatial_mix: params.spatial_mix,
     })
+}
+
+/// A parameter as the launcher takes it. The operator's `validate` has made sure that it fits.
+fn int(v: usize) -> i32 {
+    i32::try_from(v).unwrap_or(i32::MAX)
 }
 
 /// A size as the launcher takes it; those that do not fit are too large for it too.

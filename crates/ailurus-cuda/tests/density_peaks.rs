@@ -4,7 +4,7 @@ mod common;
 
 use ailurus_ops::parallel::Serial;
 use ailurus_ops::{DensityPeaks, Keep, Windows, kernel, reference};
-use common::{How, Random, Value, density_peaks, narrow, to_reference};
+use common::{How, Random, Value, density_peaks, narrow, to_reference, value};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
@@ -56,24 +56,6 @@ impl Case {
         self.check_as::<f32>(how);
         self.check_as::<f16>(how);
         self.check_as::<bf16>(how);
-    }
-}
-
-/// Values of every kind: numbers, few distinct numbers (ties), what arithmetic can go wrong with, all equal.
-fn value(kind: u8) -> BoxedStrategy<f32> {
-    match kind {
-        0 => (-2.0f32..2.0).boxed(),
-        1 => prop_oneof![Just(0.0f32), Just(1.0), Just(2.0)].boxed(),
-        2 => prop_oneof![
-            8 => -1.0f32..1.0,
-            1 => Just(f32::NAN),
-            1 => Just(f32::INFINITY),
-            1 => Just(f32::NEG_INFINITY),
-            1 => Just(f32::MAX),
-            1 => Just(1e-30f32),
-        ]
-        .boxed(),
-        _ => Just(0.5f32).boxed(),
     }
 }
 

@@ -7,9 +7,13 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use ailurus_cuda::launcher::{self, DensityPeaksCall, DensityPeaksTensors, ResidualStreams, Stream};
+use ailurus_cuda::launcher::{
+    self, DensityPeaksCall, DensityPeaksTensors, GridKMeansCall, GridKMeansTensors, ResidualStreams, Stream,
+};
 use ailurus_ops::parallel::Rayon;
-use ailurus_ops::{DensityPeaks, Keep, MergeDims, UnfoldDims, Windows, kernel, reference};
+use ailurus_ops::{
+    DensityPeaks, GridKMeans, Keep, MergeDims, Norm, TemperatureMode, UnfoldDims, Windows, kernel, reference,
+};
 use ailurus_runtime::testing::skip;
 use common::{Random, Value, bits, from_reference, narrow, to_reference};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, sys};
@@ -94,12 +98,16 @@ fn density_peaks<E: Value>(
         assert_eq!(download::<f32>(stream, &outputs[2]), expected.size, "{what}, {params:?}");
     };
     // SAFETY: the tensors have these sizes and live until the stream was waited for.
-    unsafe { call.enqueue(&tensors, raw(stream)) }.expect("enqueued");
+    run_and_replay(stream, || unsafe { call.enqueue(&tensors, raw(stream)) }, check);
+}
+
+/// Enqueues a call and looks at what it has done; then the same from a graph, twice, into a workspace that holds the
+/// leftovers of the last call.
+fn run_and_replay(stream: &Arc<CudaStream>, enqueue: impl Fn() -> ailurus_cuda::Result<()>, check: impl Fn(&str)) {
+    enqueue().expect("enqueued");
     check("enqueued");
-    // The same from a graph, into a workspace that holds the leftovers of the last call.
     stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).expect("capture begins");
-    // SAFETY: as above.
-    unsafe { call.enqueue(&tensors, raw(stream)) }.expect("captured");
+    enqueue().expect("captured");
     let flags = sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
     let graph = stream.end_capture(flags).expect("capture ends").expect("a graph");
     for _ in 0..2 {
@@ -129,6 +137,77 @@ fn density_peaks_equals_the_reference() {
         let tied: Vec<f32> = values.iter().map(|v| (v * 2.0).round()).collect();
         density_peaks::<f32>(&stream, &params, batch, channels, &tied);
         density_peaks::<f32>(&stream, &params, batch, channels, &vec![f32::NAN; count]);
+    }
+}
+
+fn grid_kmeans<E: Value>(stream: &Arc<CudaStream>, params: &GridKMeans, batch: usize, channels: usize, x: &[E]) {
+    let grid = params.grid.expect("a static grid");
+    let call = GridKMeansCall { params, grid, element: E::ELEMENT, batch, channels };
+    let ((rows, choices), tokens) = (call.sizes().expect("sizes"), params.prefix + grid.0 * grid.1 + params.suffix);
+    let input = upload(stream, x);
+    let mut z = upload(stream, &vec![E::default(); batch * rows * channels]);
+    let [mut index, mut weight] = [(); 2].map(|()| upload(stream, &vec![0x55u32; batch * tokens * choices]));
+    let bytes = call.workspace().expect("workspace");
+    let mut workspace = upload(stream, &vec![0xa5u8; bytes]);
+    let tensors = GridKMeansTensors {
+        x: pointer(stream, &input),
+        z: pointer_mut(stream, &mut z),
+        index: pointer_mut(stream, &mut index).cast(),
+        weight: pointer_mut(stream, &mut weight).cast(),
+        workspace: pointer_mut(stream, &mut workspace),
+        workspace_bytes: bytes,
+    };
+    // Equal to the reference in every bit, which would take minutes.
+    let expected = kernel::grid_kmeans(params, &to_reference(x), batch, channels, grid, &Rayon);
+    let expected = expected.expect("kernel for processors");
+    // The device's exponential may be rounded otherwise in the last bit of a double: rarely, and then by one bit of f32.
+    let near = |a: f32, b: f32| a == b || (a - b).abs() <= 1e-5 * b.abs().max(1.0) || (a.is_nan() && b.is_nan());
+    let check = |what: &str| {
+        let index = download::<i32>(stream, &index);
+        let differ = index.iter().zip(&expected.index).filter(|(a, b)| a != b).count();
+        assert!(differ * 1000 <= index.len(), "{what}, {params:?}: {differ} of {}", index.len());
+        let weight = download::<f32>(stream, &weight);
+        let differ = weight.iter().zip(&expected.weight).filter(|(a, b)| !near(**a, **b)).count();
+        assert!(differ * 1000 <= weight.len(), "{what}, {params:?}: {differ} of {}", weight.len());
+        let got = download::<E>(stream, &z);
+        let wide: Vec<E> = from_reference(&expected.z);
+        let step = if size_of::<E>() == 2 { 1e-3 } else { 1e-5 };
+        let off = |a: E, b: E| !near(a.wide(), b.wide()) && (a.wide() - b.wide()).abs() > step * b.wide().abs();
+        assert!(!got.iter().zip(&wide).any(|(a, b)| off(*a, *b)), "{what}, {params:?}: centres");
+    };
+    // SAFETY: the tensors have these sizes and live until the stream was waited for.
+    run_and_replay(stream, || unsafe { call.enqueue(&tensors, raw(stream)) }, check);
+}
+
+#[test]
+fn grid_kmeans_equals_the_reference() {
+    let Some((_context, stream)) = device() else { return };
+    for (grid, clusters, neighbors, channels) in [
+        ((14, 14), (10, 10), 4, 64),
+        ((40, 40), (28, 28), 20, 1024),
+        ((37, 37), (9, 20), 70, 65),
+        ((128, 128), (32, 32), 4, 36),
+        ((1, 300), (1, 77), 4, 128),
+        ((9, 7), (9, 7), 4, 384),
+    ] {
+        let params = GridKMeans { neighbors, ..GridKMeans::new(1, 2, Some(grid), clusters) };
+        let parity = GridKMeans {
+            temperature: 0.02,
+            temperature_mode: TemperatureMode::Absolute,
+            norm: Norm::L2,
+            ties: 8,
+            ..params
+        };
+        let batch = 2;
+        let count = batch * (grid.0 * grid.1 + 3) * channels;
+        let values = Random(channels as u64).values(count);
+        for params in [params, parity] {
+            grid_kmeans::<f32>(&stream, &params, batch, channels, &values);
+            grid_kmeans::<f16>(&stream, &params, batch, channels, &narrow(&values));
+            let tied: Vec<f32> = values.iter().map(|v| (v * 2.0).round()).collect();
+            grid_kmeans::<f32>(&stream, &params, batch, channels, &tied);
+            grid_kmeans::<f32>(&stream, &params, batch, channels, &vec![f32::NAN; count]);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use ailurus_cuda::Status;
 use ailurus_cuda::launcher::Element;
-use ailurus_cuda::sys::{ABI_VERSION, DensityPeaksParams as Params};
+use ailurus_cuda::sys::{self, ABI_VERSION, DensityPeaksParams as Params, GridKMeansParams};
 
 /// Has a C compiler look at a text that includes the header; its objections if there are any.
 fn compile(standard: &str, text: &str) -> Result<(), String> {
@@ -52,6 +52,28 @@ fn rust_declares_what_the_header_does() {
         ("spatial_mix", offset_of!(Params, spatial_mix)),
     ] {
         equal(format!("offsetof(ailurus_cuda_density_peaks_params, {field})"), offset);
+    }
+    equal("sizeof(ailurus_cuda_grid_kmeans_params)".into(), size_of::<GridKMeansParams>());
+    for (field, offset) in [
+        ("prefix", offset_of!(GridKMeansParams, prefix)),
+        ("suffix", offset_of!(GridKMeansParams, suffix)),
+        ("grid_h", offset_of!(GridKMeansParams, grid_h)),
+        ("grid_w", offset_of!(GridKMeansParams, grid_w)),
+        ("cluster_h", offset_of!(GridKMeansParams, cluster_h)),
+        ("cluster_w", offset_of!(GridKMeansParams, cluster_w)),
+        ("iterations", offset_of!(GridKMeansParams, iterations)),
+        ("window", offset_of!(GridKMeansParams, window)),
+        ("neighbors", offset_of!(GridKMeansParams, neighbors)),
+        ("ties", offset_of!(GridKMeansParams, ties)),
+        ("temperature", offset_of!(GridKMeansParams, temperature)),
+        ("temperature_mode", offset_of!(GridKMeansParams, temperature_mode)),
+        ("norm", offset_of!(GridKMeansParams, norm)),
+    ] {
+        equal(format!("offsetof(ailurus_cuda_grid_kmeans_params, {field})"), offset);
+    }
+    let names = [("ABSOLUTE", sys::ABSOLUTE), ("RELATIVE", sys::RELATIVE), ("L1", sys::L1), ("L2", sys::L2)];
+    for (name, value) in names {
+        equal(format!("AILURUS_CUDA_{name}"), value as usize);
     }
     for status in Status::ALL {
         equal(format!("AILURUS_CUDA_{}", status.name()), status.raw() as usize);

@@ -6,25 +6,10 @@ use std::ffi::c_void;
 use std::ptr;
 
 use ailurus_cuda::launcher::{self, DensityPeaksCall, DensityPeaksTensors, Element, Stream};
-use ailurus_cuda::shim::Shim;
-use ailurus_cuda::{Error, Status, shim, sys};
+use ailurus_cuda::{Error, Status, sys};
 use ailurus_ops::{DensityPeaks, Keep, MergeDims, UnfoldDims};
 use common::Memory;
-
-fn driver() -> &'static Shim {
-    shim::load().expect("the driver without a device loads")
-}
-
-/// Status and detail of a call that must fail.
-fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> (Status, String) {
-    match result {
-        Err(Error::Launcher { status, detail }) => (status, detail),
-        other => panic!("expected a refusal by the launcher, got {other:?}"),
-    }
-}
-
-/// A change that leads to a refusal.
-type Change<T> = fn(&mut T);
+use common::refusals::{Change, driver, last_error, refusal};
 
 const GOOD: sys::DensityPeaksParams = sys::DensityPeaksParams {
     prefix: 1,
@@ -44,11 +29,6 @@ fn workspace(params: &sys::DensityPeaksParams, batch: i64, channels: i64, elemen
     // SAFETY: pointers to values of the right types.
     let status = unsafe { sys::ailurus_cuda_density_peaks_workspace(params, batch, channels, element, &mut bytes) };
     (status, bytes)
-}
-
-fn last_error() -> String {
-    // SAFETY: a text that ends with a zero, copied at once.
-    unsafe { std::ffi::CStr::from_ptr(sys::ailurus_cuda_last_error()) }.to_string_lossy().into_owned()
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn nothing_is_read_or_written_out_of_bounds_and_nothing_is_undefined() {
     let shared = [&FLAGS[..], &["-shared", "-fPIC", "-fvisibility=hidden"]].concat();
     compile::compile(&driver, &["shim/driver.cpp", "shim/block.cpp", "shim/fiber.cpp"], &shared).unwrap();
     let program = folder.path().join("sanitized");
-    let sources = ["check", "density_peaks", "driver", "merge_unfold", "module", "status"];
+    let sources = ["check", "density_peaks", "driver", "grid", "grid_kmeans", "merge_unfold", "module", "status"];
     let sources: Vec<String> = sources.iter().map(|name| format!("launcher/{name}.cpp")).collect();
     let sources: Vec<&str> = sources.iter().map(String::as_str).chain(["shim/sanitized.cpp"]).collect();
     compile::compile(&program, &sources, &FLAGS).unwrap();

@@ -1,5 +1,6 @@
-//! Writes a folder of sources that builds the plugin library of TensorRT without Rust: the CUDA kernels, as sources and as
-//! PTX, the launcher, the plugins, a CMakeLists.txt and a README.
+//! Writes a folder of sources that builds, without Rust, the plugin library for TensorRT and a library of kernels for the
+//! CUDA provider of ONNX Runtime: the CUDA kernels, as sources and as PTX, the launcher, what faces the two runtimes, a
+//! CMakeLists.txt and a README.
 //!
 //! Everything is in this crate as texts: it needs neither CUDA nor TensorRT nor a C++ compiler.
 
@@ -18,7 +19,8 @@ pub type File = (&'static str, String);
 
 /// All files of the folder.
 pub fn files() -> Vec<File> {
-    let texts = texts::KERNELS.iter().chain(texts::LAUNCHER).chain(texts::PLUGIN).chain(texts::BUILD);
+    let texts = texts::KERNELS.iter().chain(texts::LAUNCHER).chain(texts::PLUGIN).chain(texts::ONNXRUNTIME);
+    let texts = texts.chain(texts::BUILD);
     let mut files: Vec<File> = texts.map(|(path, text)| (*path, (*text).to_owned())).collect();
     files.push(("launcher/images.cpp", images::definitions([(0, texts::PTX.as_bytes())])));
     files

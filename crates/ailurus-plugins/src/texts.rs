@@ -17,6 +17,15 @@ pub(crate) const KERNELS: &[(&str, &str)] = texts![
     "ailurus-cuda", "kernels/assign.cuh";
     "ailurus-cuda", "kernels/distances.cuh";
     "ailurus-cuda", "kernels/element.cuh";
+    "ailurus-cuda", "kernels/grid_around.cuh";
+    "ailurus-cuda", "kernels/grid_cells.cuh";
+    "ailurus-cuda", "kernels/grid_pool.cuh";
+    "ailurus-cuda", "kernels/grid_rows.cuh";
+    "ailurus-cuda", "kernels/grid_search.cuh";
+    "ailurus-cuda", "kernels/grid_tile.cuh";
+    "ailurus-cuda", "kernels/grid_update.cuh";
+    "ailurus-cuda", "kernels/grid_weights.cuh";
+    "ailurus-cuda", "kernels/lanes.cuh";
     "ailurus-cuda", "kernels/merge.cuh";
     "ailurus-cuda", "kernels/platform.cuh";
     "ailurus-cuda", "kernels/select.cuh";
@@ -34,6 +43,9 @@ pub(crate) const LAUNCHER: &[(&str, &str)] = texts![
     "ailurus-cuda", "launcher/driver.cpp";
     "ailurus-cuda", "launcher/driver.h";
     "ailurus-cuda", "launcher/driver_api.h";
+    "ailurus-cuda", "launcher/grid.cpp";
+    "ailurus-cuda", "launcher/grid.h";
+    "ailurus-cuda", "launcher/grid_kmeans.cpp";
     "ailurus-cuda", "launcher/images.h";
     "ailurus-cuda", "launcher/merge_unfold.cpp";
     "ailurus-cuda", "launcher/module.cpp";
@@ -48,6 +60,9 @@ pub(crate) const PLUGIN: &[(&str, &str)] = texts![
     "ailurus-trt", "plugin/exports.cpp";
     "ailurus-trt", "plugin/fields.cpp";
     "ailurus-trt", "plugin/fields.h";
+    "ailurus-trt", "plugin/grid.cpp";
+    "ailurus-trt", "plugin/grid.h";
+    "ailurus-trt", "plugin/grid_kmeans.cpp";
     "ailurus-trt", "plugin/library.h";
     "ailurus-trt", "plugin/log.cpp";
     "ailurus-trt", "plugin/log.h";
@@ -62,6 +77,20 @@ pub(crate) const PLUGIN: &[(&str, &str)] = texts![
     "ailurus-trt", "plugin/unfold.cpp";
     "ailurus-trt", "plugin/unfold.h";
     "ailurus-trt", "plugin/unfold_residual.cpp";
+];
+
+/// The kernels' side towards ONNX Runtime.
+pub(crate) const ONNXRUNTIME: &[(&str, &str)] = texts![
+    "ailurus-plugins", "onnxruntime/clustering.cpp";
+    "ailurus-plugins", "onnxruntime/launcher.h";
+    "ailurus-plugins", "onnxruntime/operators.h";
+    "ailurus-plugins", "onnxruntime/ort.cpp";
+    "ailurus-plugins", "onnxruntime/ort.h";
+    "ailurus-plugins", "onnxruntime/ort_api.h";
+    "ailurus-plugins", "onnxruntime/register.cpp";
+    "ailurus-plugins", "onnxruntime/rows.cpp";
+    "ailurus-plugins", "onnxruntime/workspace.cpp";
+    "ailurus-plugins", "onnxruntime/workspace.h";
 ];
 
 /// What builds them.

@@ -27,7 +27,7 @@ fn succeeded(output: &Output) {
     assert!(output.status.success(), "{said}{errors}");
 }
 
-/// The library has four creators, and nothing to ask of TensorRT's libraries.
+/// The library has five creators, and nothing to ask of TensorRT's libraries.
 fn check_library(path: &Path) {
     // SAFETY: the library was just made from the sources, and the type is that of plugin/exports.cpp.
     unsafe {
@@ -36,7 +36,7 @@ fn check_library(path: &Path) {
             library.get(b"getCreators").unwrap();
         let mut count = 0;
         assert!(!creators(&mut count).is_null());
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
         assert!(library.get::<unsafe extern "C" fn(*mut c_void)>(b"setLoggerFinder").is_ok());
     }
 }
@@ -46,7 +46,8 @@ fn builds_with_a_compiler_alone() {
     let Some(include) = include() else { return };
     let place = tempfile::tempdir().unwrap();
     let written = emit(place.path()).unwrap();
-    let sources = written.iter().filter(|path| path.extension().is_some_and(|e| e == "cpp"));
+    let from = |path: &&PathBuf| ["plugin", "launcher"].iter().any(|folder| path.parent().unwrap().ends_with(folder));
+    let sources = written.iter().filter(|path| path.extension().is_some_and(|e| e == "cpp")).filter(from);
     let library = place.path().join("libailurus_trt.so");
     let mut command = compiler();
     command.args(["-std=c++14", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
@@ -75,13 +76,24 @@ fn builds_with_cmake() {
     let mut build = Command::new("cmake");
     succeeded(&build.args(["--build", "build"]).current_dir(place.path()).output().unwrap());
     check_library(&place.path().join("build/libailurus_trt.so"));
+    // SAFETY: made from this crate's sources.
+    unsafe {
+        let library = libloading::Library::new(place.path().join("build/libailurus_ort_cuda.so")).unwrap();
+        assert!(library.get::<unsafe extern "C" fn()>(b"RegisterCustomOps").is_ok());
+        assert!(library.get::<unsafe extern "C" fn()>(b"ailurus_cuda_load").is_err(), "no more than that is exported");
+    }
 }
 
 #[test]
 fn every_source_is_in_the_folder() {
     let emitted: BTreeSet<&str> = files().iter().map(|(path, _)| *path).collect();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for (package, folder) in [("ailurus-cuda", "kernels"), ("ailurus-cuda", "launcher"), ("ailurus-trt", "plugin")] {
+    for (package, folder) in [
+        ("ailurus-cuda", "kernels"),
+        ("ailurus-cuda", "launcher"),
+        ("ailurus-trt", "plugin"),
+        ("ailurus-plugins", "onnxruntime"),
+    ] {
         for entry in std::fs::read_dir(crates.join(package).join(folder)).unwrap() {
             let name = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
             // The stamp is for those who make the PTX.

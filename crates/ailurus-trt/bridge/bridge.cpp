@@ -318,10 +318,12 @@ void* AILURUS_TRT_BRIDGE(round_trip)(void* plugin, int32_t cut) {
     const PluginFieldCollection* const written = runtime_of(p)->getFieldsToSerialize();
     // What TensorRT keeps are copies.
     std::vector<PluginField> fields(written->fields, written->fields + written->nbFields);
-    std::vector<int64_t> values(fields.size());
-    for (size_t i = 0; i < fields.size(); ++i) {
-        std::memcpy(&values[i], fields[i].data, 4);
-        fields[i].data = &values[i];
+    std::vector<std::vector<char>> values;
+    for (PluginField& field : fields) {
+        const char* const data = static_cast<const char*>(field.data);
+        const int32_t bytes = field.type == PluginFieldType::kCHAR ? field.length : 4 * field.length;
+        values.emplace_back(data, data + bytes);
+        field.data = values.back().data();
     }
     PluginFieldCollection collection = {static_cast<int32_t>(fields.size()) - cut, fields.data()};
     return creator(core_of(p)->getPluginName())->createPlugin("node", &collection, TensorRTPhase::kRUNTIME);

@@ -13,10 +13,10 @@ namespace ailurus_trt {
 template <class C>
 class Creators {
   public:
-    static constexpr int32_t COUNT = 4;
+    static constexpr int32_t COUNT = 5;
 
     Creators() noexcept {
-        const Operator* const operators[COUNT] = {&DENSITY_PEAKS, &MERGE, &UNFOLD, &UNFOLD_RESIDUAL};
+        const Operator* const operators[COUNT] = {&DENSITY_PEAKS, &GRID_KMEANS, &MERGE, &UNFOLD, &UNFOLD_RESIDUAL};
         for (int32_t i = 0; i < COUNT; ++i) {
             list_[i] = new (&places_[i]) C(*operators[i]);
         }

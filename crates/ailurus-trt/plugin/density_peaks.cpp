@@ -1,11 +1,8 @@
 // AilurusDensityPeaks: metric [B, T, d] -> index [B, T], anchor [B, R], size [B, R].
-//
-// Where the grid is an input it has to be a shape tensor, whose values TensorRT has on the host: kernels are launched for
-// a grid, and reading it from the device would mean to wait for it. TensorRT shows such values while it computes shapes
-// and not afterwards, so a fourth output, which nothing reads or writes, carries them as its shape, [H, W].
 #include <algorithm>
 #include <cstddef>
 
+#include "grid.h"
 #include "log.h"
 #include "operator.h"
 
@@ -16,43 +13,41 @@ namespace {
 using nvinfer1::DimensionOperation;
 using nvinfer1::IDimensionExpr;
 
-// Position of the output whose shape is the grid.
-constexpr int32_t GRID = 3;
+using Peaks = ailurus_cuda_density_peaks_params;
 
-bool is_static(const Params& p) {
-    return p.grid_h != 0;
+constexpr const char* TOKENS = "tokens of `metric`, and those that grid, prefix and suffix make";
+
+Grid grid_of(const Params& params) {
+    const Peaks& p = params.peaks;
+    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
 }
 
-int64_t outside(const Params& p) {
-    return int64_t(p.prefix) + p.suffix;
+Peaks with_grid(const Params& params, const Grid& grid) {
+    Peaks p = params.peaks;
+    p.grid_h = grid.height;
+    p.grid_w = grid.width;
+    return p;
 }
 
 bool check(const Params& params) {
-    if ((params.grid_h == 0) != (params.grid_w == 0)) {
-        const char* const missing = params.grid_h == 0 ? "grid_h" : "grid_w";
-        return refuse(Code::MISSING_FIELD, DENSITY_PEAKS.name, "field `%s` is missing: `grid_h` and `grid_w` go together",
-                      missing);
+    const Peaks& p = params.peaks;
+    const Grid grid = grid_of(params);
+    if (!grid.check(DENSITY_PEAKS)) {
+        return false;
     }
-#if !AILURUS_TRT_V3
-    if (!is_static(params)) {
-        return refuse(Code::NO_GRID, DENSITY_PEAKS.name,
-                      "fields `grid_h` and `grid_w` are missing, and TensorRT 8 takes no grid at run time: give the "
-                      "model a static size");
-    }
-#endif
-    if (params.tokens != 0 && (params.keep_num != 0 || params.keep_den != 0)) {
+    if (p.tokens != 0 && (p.keep_num != 0 || p.keep_den != 0)) {
         return refuse(Code::BAD_PARAMETER, DENSITY_PEAKS.name,
                       "`tokens` excludes `keep_num` and `keep_den`: only one says how many clusters there are");
     }
-    if (params.tokens == 0 && (params.keep_num == 0 || params.keep_den == 0)) {
+    if (p.tokens == 0 && (p.keep_num == 0 || p.keep_den == 0)) {
         return refuse(Code::MISSING_FIELD, DENSITY_PEAKS.name,
                       "field `tokens` is missing, or both `keep_num` and `keep_den`");
     }
     // The launcher checks the rest, for the smallest grid there can be where it is not static.
-    Params smallest = params;
-    if (!is_static(params)) {
+    Peaks smallest = p;
+    if (!grid.is_static()) {
         smallest.grid_h = 1;
-        smallest.grid_w = std::max(1, params.tokens);
+        smallest.grid_w = std::max(1, p.tokens);
     }
     int64_t rows = 0;
     return ailurus_cuda_density_peaks_rows(&smallest, &rows) == AILURUS_CUDA_OK ||
@@ -60,37 +55,29 @@ bool check(const Params& params) {
 }
 
 int32_t output_count(const Params& params) {
-    return is_static(params) ? GRID : GRID + 1;
+    return grid_of(params).output_count();
 }
 
 // R as an expression of T. A static grid, or a fixed number of clusters, makes it a constant.
-const IDimensionExpr* rows(const Params& p, const IDimensionExpr& total, nvinfer1::IExprBuilder& build) {
+const IDimensionExpr* rows(const Params& params, const IDimensionExpr& total, nvinfer1::IExprBuilder& build) {
+    const Peaks& p = params.peaks;
+    const int64_t outside = grid_of(params).outside();
     const auto number = [&](int64_t value) { return build.constant(static_cast<int32_t>(value)); };
     const auto combine = [&](DimensionOperation operation, const IDimensionExpr* a, const IDimensionExpr* b) {
         return a == nullptr || b == nullptr ? nullptr : build.operation(operation, *a, *b);
     };
-    if (is_static(p)) {
+    if (grid_of(params).is_static()) {
         int64_t count = 0;
         return ailurus_cuda_density_peaks_rows(&p, &count) == AILURUS_CUDA_OK ? number(count) : nullptr;
     }
     if (p.tokens != 0) {
-        return number(p.tokens + outside(p));
+        return number(p.tokens + outside);
     }
-    const IDimensionExpr* const patches = combine(DimensionOperation::kSUB, &total, number(outside(p)));
+    const IDimensionExpr* const patches = combine(DimensionOperation::kSUB, &total, number(outside));
     const IDimensionExpr* const scaled = combine(DimensionOperation::kPROD, patches, number(p.keep_num));
     const IDimensionExpr* const share = combine(DimensionOperation::kCEIL_DIV, scaled, number(p.keep_den));
     const IDimensionExpr* const clusters = combine(DimensionOperation::kMAX, share, number(1));
-    return combine(DimensionOperation::kSUM, clusters, number(outside(p)));
-}
-
-bool grid_shape(const Shapes& s) {
-    if (s.value_count != 1 || s.values[0].nbDims != 2) {
-        return refuse(Code::NO_GRID, DENSITY_PEAKS.name,
-                      "neither fields `grid_h` and `grid_w` nor two values of a shape input: the node needs the "
-                      "attribute tensorrt_plugin_shape_input_indices = [1]");
-    }
-    s.out[GRID] = s.values[0];
-    return true;
+    return combine(DimensionOperation::kSUM, clusters, number(outside));
 }
 
 bool shapes(const Params& params, const Shapes& s) {
@@ -99,35 +86,20 @@ bool shapes(const Params& params, const Shapes& s) {
     }
     const IDimensionExpr* const batch = s.in[0].d[0];
     const IDimensionExpr* const total = s.in[0].d[1];
-    if (is_static(params) && total->isConstant()) {
-        const Agreement tokens = {"tokens of `metric`, and those that grid, prefix and suffix make",
-                                  total->getConstantValue(), int64_t(params.grid_h) * params.grid_w + outside(params)};
-        if (!check_sizes(DENSITY_PEAKS, &tokens, 1)) {
-            return false;
-        }
+    const Grid grid = grid_of(params);
+    if (!grid.check_tokens(DENSITY_PEAKS, TOKENS, *total)) {
+        return false;
     }
     const IDimensionExpr* const reduced = rows(params, *total, s.build);
     if (reduced == nullptr) {
         return refuse(Code::BAD_SHAPE, DENSITY_PEAKS.name, "no expression for the number of rows");
     }
-    for (int32_t i = 0; i < GRID; ++i) {
+    for (int32_t i = 0; i < GRID_OUTPUT; ++i) {
         s.out[i].nbDims = 2;
         s.out[i].d[0] = batch;
         s.out[i].d[1] = i == 0 ? total : reduced;
     }
-    return is_static(params) || grid_shape(s);
-}
-
-// The parameters with the grid of a call.
-Params with_grid(const Params& params, const Tensors& t) {
-    Params p = params;
-    if (!is_static(params)) {
-        // Sizes beyond 31 bits become 0, which the launcher refuses.
-        const auto narrow = [](int64_t size) { return size > INT32_MAX ? 0 : static_cast<int32_t>(size); };
-        p.grid_h = narrow(t.out_size(GRID, 0));
-        p.grid_w = narrow(t.out_size(GRID, 1));
-    }
-    return p;
+    return grid.shape(DENSITY_PEAKS, s);
 }
 
 bool sizes(const Params& params, const Tensors& t) {
@@ -135,17 +107,17 @@ bool sizes(const Params& params, const Tensors& t) {
         !check_rank(DENSITY_PEAKS, "index", t.out_desc[0].dims.nbDims, 2) ||
         !check_rank(DENSITY_PEAKS, "anchor", t.out_desc[1].dims.nbDims, 2) ||
         !check_rank(DENSITY_PEAKS, "size", t.out_desc[2].dims.nbDims, 2) ||
-        (!is_static(params) && !check_rank(DENSITY_PEAKS, "grid", t.out_desc[GRID].dims.nbDims, 2))) {
+        !grid_of(params).check_output(DENSITY_PEAKS, t)) {
         return false;
     }
-    const Params p = with_grid(params, t);
+    const Grid grid = grid_of(params).of_call(t);
+    const Peaks p = with_grid(params, grid);
     int64_t reduced = 0;
     if (ailurus_cuda_density_peaks_rows(&p, &reduced) != AILURUS_CUDA_OK) {
         return refuse(Code::BAD_SHAPE, DENSITY_PEAKS.name, "%s", ailurus_cuda_last_error());
     }
     const Agreement agreements[] = {
-        {"tokens of `metric`, and those that grid, prefix and suffix make", t.in_size(0, 1),
-         int64_t(p.grid_h) * p.grid_w + outside(p)},
+        {TOKENS, t.in_size(0, 1), grid.tokens()},
         {"batch of `metric` and `index`", t.in_size(0, 0), t.out_size(0, 0)},
         {"tokens of `metric` and `index`", t.in_size(0, 1), t.out_size(0, 1)},
         {"batch of `metric` and `anchor`", t.in_size(0, 0), t.out_size(1, 0)},
@@ -157,7 +129,7 @@ bool sizes(const Params& params, const Tensors& t) {
 }
 
 // Bytes for the places that windows can reach on any grid of so many patches; those of a line are part of the rest.
-size_t any_grid(const Params& p, int64_t patches) {
+size_t any_grid(const Peaks& p, int64_t patches) {
     int64_t places = 0;
     const int64_t rows = std::min<int64_t>(p.window, patches);
     for (int64_t dy = 0; dy < rows; ++dy) {
@@ -167,10 +139,11 @@ size_t any_grid(const Params& p, int64_t patches) {
 }
 
 size_t workspace(const Params& params, const nvinfer1::Dims* in) {
-    Params p = params;
+    const Grid grid = grid_of(params);
+    Peaks p = params.peaks;
     size_t more = 0;
-    if (!is_static(p)) {
-        const int64_t patches = in[0].d[1] - outside(p);
+    if (!grid.is_static()) {
+        const int64_t patches = in[0].d[1] - grid.outside();
         p.grid_h = 1;
         p.grid_w = patches > INT32_MAX ? 0 : static_cast<int32_t>(patches);
         more = patches > 0 ? any_grid(p, patches) : 0;
@@ -184,7 +157,7 @@ size_t workspace(const Params& params, const nvinfer1::Dims* in) {
 }
 
 ailurus_cuda_status enqueue(const Params& params, const Tensors& t) {
-    const Params p = with_grid(params, t);
+    const Peaks p = with_grid(params, grid_of(params).of_call(t));
     size_t bytes = 0;
     const ailurus_cuda_status status =
         ailurus_cuda_density_peaks_workspace(&p, t.in_size(0, 0), t.in_size(0, 2), t.type(), &bytes);
@@ -197,19 +170,24 @@ ailurus_cuda_status enqueue(const Params& params, const Tensors& t) {
                                       static_cast<float*>(t.out[2]), t.workspace, bytes, t.stream);
 }
 
+constexpr size_t at(size_t offset) {
+    return offsetof(Params, peaks) + offset;
+}
+
 constexpr Attribute ATTRIBUTES[] = {
-    {"prefix", false, true, offsetof(Params, prefix)},
-    {"suffix", false, true, offsetof(Params, suffix)},
-    {"grid_h", false, false, offsetof(Params, grid_h)},
-    {"grid_w", false, false, offsetof(Params, grid_w)},
-    {"tokens", false, false, offsetof(Params, tokens)},
-    {"keep_num", false, false, offsetof(Params, keep_num)},
-    {"keep_den", false, false, offsetof(Params, keep_den)},
-    {"neighbors", false, true, offsetof(Params, neighbors)},
-    {"window", false, true, offsetof(Params, window)},
-    {"spatial_mix", true, true, offsetof(Params, spatial_mix)},
+    {"prefix", Kind::INTEGER, true, at(offsetof(Peaks, prefix)), nullptr},
+    {"suffix", Kind::INTEGER, true, at(offsetof(Peaks, suffix)), nullptr},
+    {"grid_h", Kind::INTEGER, false, at(offsetof(Peaks, grid_h)), nullptr},
+    {"grid_w", Kind::INTEGER, false, at(offsetof(Peaks, grid_w)), nullptr},
+    {"tokens", Kind::INTEGER, false, at(offsetof(Peaks, tokens)), nullptr},
+    {"keep_num", Kind::INTEGER, false, at(offsetof(Peaks, keep_num)), nullptr},
+    {"keep_den", Kind::INTEGER, false, at(offsetof(Peaks, keep_den)), nullptr},
+    {"neighbors", Kind::INTEGER, true, at(offsetof(Peaks, neighbors)), nullptr},
+    {"window", Kind::INTEGER, true, at(offsetof(Peaks, window)), nullptr},
+    {"spatial_mix", Kind::FLOAT, true, at(offsetof(Peaks, spatial_mix)), nullptr},
 };
-static_assert(sizeof ATTRIBUTES / sizeof *ATTRIBUTES == MOST_ATTRIBUTES, "room for all attributes");
+constexpr int32_t ATTRIBUTE_COUNT = sizeof ATTRIBUTES / sizeof *ATTRIBUTES;
+static_assert(ATTRIBUTE_COUNT <= MOST_ATTRIBUTES, "room for all attributes");
 
 constexpr Port INPUTS[] = {Port::ELEMENT, Port::GRID};
 constexpr Port OUTPUTS[MOST_OUTPUTS] = {Port::I32, Port::I32, Port::F32, Port::I32};
@@ -217,7 +195,7 @@ constexpr Port OUTPUTS[MOST_OUTPUTS] = {Port::I32, Port::I32, Port::F32, Port::I
 }  // namespace
 
 const Operator DENSITY_PEAKS = {
-    "AilurusDensityPeaks", ATTRIBUTES, MOST_ATTRIBUTES, INPUTS, 1, 2, OUTPUTS, check, output_count, shapes, sizes,
+    "AilurusDensityPeaks", ATTRIBUTES, ATTRIBUTE_COUNT, INPUTS, 1, 2, OUTPUTS, check, output_count, shapes, sizes,
     workspace, enqueue,
 };
 

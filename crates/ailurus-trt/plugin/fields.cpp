@@ -14,7 +14,7 @@ using nvinfer1::PluginField;
 using nvinfer1::PluginFieldType;
 
 // Changes with the meaning of the bytes.
-constexpr char MARK[8] = {'A', 'I', 'L', 'U', 'R', 'U', 'S', '1'};
+constexpr char MARK[8] = {'A', 'I', 'L', 'U', 'R', 'U', 'S', '2'};
 
 static_assert(sizeof(int32_t) == sizeof(float), "all attributes take four bytes");
 
@@ -59,12 +59,50 @@ bool read_integer(const PluginField& field, int64_t* value) {
     }
 }
 
+PluginFieldType type_of(const Attribute& attribute) {
+    switch (attribute.kind) {
+        case Kind::INTEGER:
+            return PluginFieldType::kINT32;
+        case Kind::FLOAT:
+            return PluginFieldType::kFLOAT32;
+        case Kind::CHOICE:
+            return PluginFieldType::kCHAR;
+    }
+    return PluginFieldType::kUNKNOWN;
+}
+
+// A text, which may end with a zero, is one of the attribute's choices.
+bool read_choice(const Operator& op, const Attribute& attribute, const PluginField& field, Params* params) {
+    if (field.type != PluginFieldType::kCHAR || field.data == nullptr || field.length < 0) {
+        return refuse(Code::WRONG_FIELD, op.name, "field `%s` must be a text, not type %d", field.name,
+                      static_cast<int>(field.type));
+    }
+    const char* const text = static_cast<const char*>(field.data);
+    int length = field.length;
+    while (length > 0 && text[length - 1] == '\0') {
+        --length;
+    }
+    for (int32_t i = 0; attribute.choices[i] != nullptr; ++i) {
+        const char* const choice = attribute.choices[i];
+        if (std::strlen(choice) == static_cast<size_t>(length) &&
+            std::memcmp(choice, text, static_cast<size_t>(length)) == 0) {
+            std::memcpy(place(attribute, params), &i, sizeof i);
+            return true;
+        }
+    }
+    return refuse(Code::BAD_PARAMETER, op.name, "%s = %.*s: it must be %s or %s", field.name, length, text,
+                  attribute.choices[0], attribute.choices[1]);
+}
+
 bool read_field(const Operator& op, const Attribute& attribute, const PluginField& field, Params* params) {
+    if (attribute.kind == Kind::CHOICE) {
+        return read_choice(op, attribute, field, params);
+    }
     if (field.data == nullptr || field.length != 1) {
         return refuse(Code::WRONG_FIELD, op.name, "field `%s` must hold one value, not %d", field.name,
                       field.data == nullptr ? 0 : field.length);
     }
-    if (attribute.is_float) {
+    if (attribute.kind == Kind::FLOAT) {
         if (field.type != PluginFieldType::kFLOAT32) {
             return refuse(Code::WRONG_FIELD, op.name, "field `%s` must be a 32-bit float, not type %d", field.name,
                           static_cast<int>(field.type));
@@ -87,6 +125,13 @@ bool read_field(const Operator& op, const Attribute& attribute, const PluginFiel
     const int32_t narrow = static_cast<int32_t>(value);
     std::memcpy(place(attribute, params), &narrow, sizeof narrow);
     return true;
+}
+
+// The text of a choice; its number was checked when the attributes were read.
+const char* chosen(const Attribute& attribute, const void* value) {
+    int32_t number;
+    std::memcpy(&number, value, sizeof number);
+    return attribute.choices[number];
 }
 
 // True if the attribute is there: the optional ones are integers that cannot be 0.
@@ -145,8 +190,13 @@ Fields::Fields(const Operator& op, const Params& params) noexcept : fields_(), c
 }
 
 void Fields::add(const Attribute& attribute, const void* value) noexcept {
-    const PluginFieldType type = attribute.is_float ? PluginFieldType::kFLOAT32 : PluginFieldType::kINT32;
-    fields_[collection_.nbFields] = PluginField(attribute.name, value, type, 1);
+    int32_t length = 1;
+    if (attribute.kind == Kind::CHOICE && value != nullptr) {
+        const char* const text = chosen(attribute, value);
+        length = static_cast<int32_t>(std::strlen(text));
+        value = text;
+    }
+    fields_[collection_.nbFields] = PluginField(attribute.name, value, type_of(attribute), length);
     collection_.nbFields += 1;
     collection_.fields = fields_;
 }
@@ -161,7 +211,7 @@ void describe(const Operator& op, const Params& params, Text* text) noexcept {
         // Floats as their bits: two that differ never look alike.
         int32_t value;
         std::memcpy(&value, place(attribute, params), sizeof value);
-        const char* const format = attribute.is_float ? ",%s=0x%08x" : ",%s=%d";
+        const char* const format = attribute.kind == Kind::FLOAT ? ",%s=0x%08x" : ",%s=%d";
         used += static_cast<size_t>(std::snprintf(*text + used, sizeof *text - used, format, attribute.name, value));
     }
 }

@@ -10,15 +10,27 @@
 
 namespace ailurus_trt {
 
-// The attributes of a node. Only AilurusDensityPeaks has any; a field that is absent is 0.
-using Params = ailurus_cuda_density_peaks_params;
+// The attributes of a node, those of its operator; all others, and a field that is absent, are 0.
+struct Params {
+    ailurus_cuda_density_peaks_params peaks;
+    ailurus_cuda_grid_kmeans_params means;
+};
+
+// What an attribute holds.
+enum class Kind {
+    INTEGER,
+    FLOAT,
+    CHOICE,  // one of some names; kept as its number among them
+};
 
 struct Attribute {
     const char* name;
-    bool is_float;
+    Kind kind;
     bool required;
     // Where it lies in Params.
     size_t offset;
+    // What may be chosen, and null.
+    const char* const* choices;
 };
 
 // What a tensor may hold.
@@ -77,11 +89,12 @@ struct Operator {
     ailurus_cuda_status (*enqueue)(const Params& params, const Tensors& tensors);
 };
 
-constexpr int32_t MOST_ATTRIBUTES = 10;
+constexpr int32_t MOST_ATTRIBUTES = 13;
 constexpr int32_t MOST_INPUTS = 5;
 constexpr int32_t MOST_OUTPUTS = 4;
 
 extern const Operator DENSITY_PEAKS;
+extern const Operator GRID_KMEANS;
 extern const Operator MERGE;
 extern const Operator UNFOLD;
 extern const Operator UNFOLD_RESIDUAL;

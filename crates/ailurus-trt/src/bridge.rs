@@ -31,6 +31,11 @@ impl Field {
         Self::new(name, 1, &value.to_ne_bytes())
     }
 
+    /// A text.
+    pub fn text(name: &str, value: &str) -> Self {
+        Self { length: value.len() as i32, ..Self::new(name, 6, value.as_bytes()) }
+    }
+
     /// One value of any type.
     ///
     /// # Panics

@@ -5,9 +5,12 @@ mod common;
 use std::ffi::c_void;
 
 use ailurus_cuda::shim;
-use ailurus_ops::{Clusters, DensityPeaks, Element, ElementType, Keep, MergeDims, UnfoldDims, reference};
+use ailurus_ops::{
+    Clusters, DensityPeaks, Element, ElementType, GridClusters, GridKMeans, Keep, MergeDims, Norm, TemperatureMode,
+    UnfoldDims, reference,
+};
 use ailurus_trt::bridge::{Interface, Plugin, Tensor, Type};
-use common::{MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, half, interfaces, newer, plain};
+use common::{MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, grid_kmeans, half, interfaces, newer, plain, sixth};
 use half::f16;
 
 /// Pseudo-random numbers in -1..1.
@@ -99,6 +102,48 @@ fn one_plugin_serves_every_grid() {
         check_density_peaks::<f32>(interface, &open, grid);
     }
     check_density_peaks::<f16>(interface, &DensityPeaks { keep: Keep::Tokens(3), ..open }, (3, 4));
+    let open = GridKMeans { grid: None, ..sixth() };
+    for grid in [(4, 6), (6, 4), (2, 12), (8, 3), (2, 3)] {
+        check_grid_kmeans::<f32>(interface, &open, grid);
+    }
+}
+
+fn check_grid_kmeans<E: Element>(interface: &Interface, params: &GridKMeans, grid: (usize, usize)) {
+    let (batch, channels) = (2, 9);
+    let tokens = params.prefix + grid.0 * grid.1 + params.suffix;
+    let (rows, choices) = (params.rows(), params.choices());
+    let x: Vec<E> = values(9, batch * tokens * channels);
+    let mut z = vec![E::default(); batch * rows * channels];
+    let (mut index, mut weight) = (vec![-1i32; batch * tokens * choices], vec![-1f32; batch * tokens * choices]);
+    let mut outputs = vec![
+        output(type_of::<E>(), &[batch, rows, channels], &mut z),
+        output(Type::I32, &[batch, tokens, choices], &mut index),
+        output(Type::F32, &[batch, tokens, choices], &mut weight),
+    ];
+    let nothing = vec![-1i32; grid.0 * grid.1];
+    if params.grid.is_none() {
+        outputs.push(tensor(Type::I32, &[grid.0, grid.1], &nothing));
+    }
+    let inputs = [tensor(type_of::<E>(), &[batch, tokens, channels], &x)];
+    let what = format!("{} {:?} {params:?} {grid:?}", interface.name, E::TYPE);
+    assert!(run(&grid_kmeans(interface, params), &inputs, &outputs), "{what}: {}", interface.log());
+    let expected = reference::grid_kmeans(params, &x, batch, channels, grid).unwrap();
+    assert_eq!(GridClusters { rows, choices, z, index, weight }, expected, "{what}");
+    assert!(nothing.iter().all(|&v| v == -1), "the output that carries the grid is not written");
+}
+
+#[test]
+fn centres_are_those_of_the_reference() {
+    let parity =
+        GridKMeans { temperature: 0.3, temperature_mode: TemperatureMode::Absolute, norm: Norm::L2, ..sixth() };
+    let cases =
+        [sixth(), GridKMeans { suffix: 3, window: 1, iterations: 1, ..sixth() }, GridKMeans { ties: 6, ..parity }];
+    for interface in interfaces() {
+        for params in &cases {
+            check_grid_kmeans::<f32>(interface, params, (4, 6));
+            check_grid_kmeans::<f16>(interface, params, (4, 6));
+        }
+    }
 }
 
 /// Rows of 2 x 9 tokens, of which there are 4, all of them taken.
@@ -201,6 +246,23 @@ fn sizes_that_contradict_each_other_do_not_run() {
         let residual = plain(interface, UNFOLD_RESIDUAL);
         let streams = [t(&[2, 4, 6]), t(&[2, 3, 6]), t(&[2, 9, 6]), i(&[2, 9])];
         refused(&residual, &streams, &y, "rows of `z` and `start`: 4 and 3");
+        let means = grid_kmeans(interface, &sixth());
+        let outputs = |tokens: usize, rows: usize, choices: usize| {
+            [t(&[2, rows, 8]), i(&[2, tokens, choices]), t(&[2, tokens, choices])]
+        };
+        refused(&means, &[t(&[2, 26, 8])], &outputs(26, 7, 4), "grid, prefix and suffix make: 26 and 25");
+        refused(
+            &means,
+            &[t(&[2, 25, 8])],
+            &outputs(25, 8, 4),
+            "rows of `z`, and those that the parameters make: 8 and 7",
+        );
+        refused(
+            &means,
+            &[t(&[2, 25, 8])],
+            &outputs(25, 7, 5),
+            "rows per token of `index`, and those that the parameters",
+        );
         let outputs = |tokens: usize, rows: usize| [i(&[2, tokens]), i(&[2, rows]), t(&[2, rows])];
         let peaks = density_peaks(interface, &half());
         refused(&peaks, &[t(&[2, 22, 8])], &outputs(22, 11), "grid, prefix and suffix make: 22 and 21");

@@ -2,16 +2,21 @@
 
 mod common;
 
-use ailurus_ops::{DensityPeaks, GridKMeans, Keep};
+use ailurus_ops::{DensityPeaks, GridKMeans, Keep, Norm, TemperatureMode};
 use ailurus_trt::bridge::Field;
-use common::{DENSITY_PEAKS, MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, fields, half, interfaces, plain};
+use common::{
+    DENSITY_PEAKS, GRID_KMEANS, MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, fields, grid_kmeans, half, interfaces,
+    plain, sixth,
+};
 
 #[test]
 fn creators_are_listed_with_their_fields() {
     for interface in interfaces() {
         let listed = interface.creators();
         let expected = "AilurusDensityPeaks 1 ailurus prefix:5 suffix:5 grid_h:5 grid_w:5 tokens:5 keep_num:5 keep_den:5 \
-                        neighbors:5 window:5 spatial_mix:1\nAilurusMerge 1 ailurus\nAilurusUnfold 1 ailurus\n\
+                        neighbors:5 window:5 spatial_mix:1\nAilurusGridKMeans 1 ailurus prefix:5 suffix:5 grid_h:5 \
+                        grid_w:5 cluster_h:5 cluster_w:5 iterations:5 window:5 neighbors:5 ties:5 temperature:1 \
+                        temperature_mode:6 norm:6\nAilurusMerge 1 ailurus\nAilurusUnfold 1 ailurus\n\
                         AilurusUnfoldResidual 1 ailurus\n";
         assert_eq!(listed, expected, "{}", interface.name);
     }
@@ -21,12 +26,12 @@ fn creators_are_listed_with_their_fields() {
 fn every_attribute_of_the_operator_is_a_field() {
     for interface in interfaces() {
         let listed = interface.creators();
-        for attribute in DensityPeaks::SCHEMA.attributes.iter().filter(|a| !a.name.starts_with("plugin_")) {
-            assert!(listed.contains(&format!(" {}:", attribute.name)), "{}", attribute.name);
+        for (line, schema) in listed.lines().zip(ailurus_ops::schemas()) {
+            for attribute in schema.attributes.iter().filter(|a| !a.name.starts_with("plugin_")) {
+                assert!(line.contains(&format!(" {}:", attribute.name)), "{line}: {}", attribute.name);
+            }
         }
-        // Clusters on a grid have no plugin.
-        let schemas = ailurus_ops::schemas().into_iter().filter(|schema| **schema != GridKMeans::SCHEMA);
-        let names: Vec<&str> = schemas.map(|schema| schema.name).collect();
+        let names: Vec<&str> = ailurus_ops::schemas().into_iter().map(|schema| schema.name).collect();
         let made: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
         assert_eq!(made, names);
     }
@@ -107,6 +112,43 @@ fn wrong_fields_are_refused_by_name() {
 }
 
 #[test]
+fn wrong_fields_of_grid_kmeans_are_refused_by_name() {
+    let refusals: [Refusal; 13] = [
+        ("AIL1001 AilurusGridKMeans: field `tokens` is unknown", |f| f.push(Field::int("tokens", 3))),
+        ("AIL1002 AilurusGridKMeans: field `norm` is given twice", |f| f.push(Field::text("norm", "l1"))),
+        ("AIL1003 AilurusGridKMeans: field `cluster_h` is missing", |f| without(f, "cluster_h")),
+        ("AIL1003 AilurusGridKMeans: field `temperature_mode` is missing", |f| without(f, "temperature_mode")),
+        ("AIL1003 AilurusGridKMeans: field `grid_h` is missing", |f| without(f, "grid_h")),
+        ("AIL1004 AilurusGridKMeans: field `norm` must be a text, not type 5", |f| set(f, Field::int("norm", 1))),
+        ("AIL1005 AilurusGridKMeans: norm = l3: it must be l1 or l2", |f| set(f, Field::text("norm", "l3"))),
+        ("AIL1005 AilurusGridKMeans: temperature_mode = rel: it must be absolute or relative", |f| {
+            set(f, Field::text("temperature_mode", "rel"))
+        }),
+        ("AIL1005 AilurusGridKMeans: temperature_mode = : it must be", |f| {
+            set(f, Field { length: 0, ..Field::text("temperature_mode", "x") })
+        }),
+        ("AIL1005 AilurusGridKMeans: cluster_h = 0: a grid has", |f| set(f, Field::int("cluster_h", 0))),
+        ("AIL1005 AilurusGridKMeans: cluster_h, cluster_w = 5, 3: finer", |f| set(f, Field::int("cluster_h", 5))),
+        ("AIL1005 AilurusGridKMeans: neighbors = 0: a patch is made", |f| set(f, Field::int("neighbors", 0))),
+        ("AIL1005 AilurusGridKMeans: temperature = -1: it must be", |f| set(f, Field::float("temperature", -1.0))),
+    ];
+    for interface in interfaces() {
+        for (message, change) in &refusals {
+            let mut given = fields(&sixth().attributes());
+            change(&mut given);
+            assert!(interface.create(GRID_KMEANS, &given).is_none(), "{}: {message}", interface.name);
+            let log = interface.log();
+            assert!(log.starts_with(&format!("E {message}")) && log.lines().count() == 1, "{message}: {log}");
+        }
+        // Texts may end with a zero.
+        let mut given = fields(&sixth().attributes());
+        set(&mut given, Field::text("norm", "l1\0"));
+        let plugin = interface.create(GRID_KMEANS, &given).expect("that is the same text");
+        assert_eq!(plugin.describe(), grid_kmeans(interface, &sixth()).describe());
+    }
+}
+
+#[test]
 fn integers_may_be_wider_and_what_is_for_the_parser_is_passed_over() {
     for interface in interfaces() {
         let mut given = fields(&half().attributes());
@@ -129,12 +171,20 @@ fn plugins_are_copied_written_and_read_back() {
         DensityPeaks { prefix: 0, suffix: 2, ..half() },
         DensityPeaks::new(1, 4, Some((3, 7)), Keep::Tokens(11)),
     ];
+    let grids = [
+        sixth(),
+        GridKMeans { iterations: 0, ties: 3, temperature: 0.0, ..sixth() },
+        GridKMeans { temperature_mode: TemperatureMode::Absolute, ..sixth() },
+        GridKMeans { norm: Norm::L2, suffix: 2, ..sixth() },
+    ];
     for interface in interfaces() {
+        let peaks = cases.iter().map(|params| density_peaks(interface, params));
+        let means = grids.iter().map(|params| grid_kmeans(interface, params));
         let mut seen = vec![];
-        for params in &cases {
-            let plugin = density_peaks(interface, params);
+        for plugin in peaks.chain(means) {
             let description = plugin.describe();
-            assert!(description.starts_with("AilurusDensityPeaks 1 ailurus "), "{description}");
+            let operator = if seen.len() < cases.len() { "AilurusDensityPeaks" } else { "AilurusGridKMeans" };
+            assert!(description.starts_with(&format!("{operator} 1 ailurus ")), "{description}");
             // What tells plugins apart in TensorRT's cache of timings.
             assert!(!seen.contains(&description), "{description}");
             for copy in [plugin.copy(false), plugin.copy(true), plugin.round_trip(0)] {

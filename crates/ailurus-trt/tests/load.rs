@@ -25,6 +25,7 @@ fn check(package: &str, library: &str, headers: &str) {
     let said = run(&program, &folder.join(package).join(library), &tensorrt::plugin_library());
     assert!(said.ends_with("all went well\n"), "{said}");
     assert!(said.contains("AilurusDensityPeaks writes 9 fields"), "{said}");
+    assert!(said.contains("AilurusGridKMeans writes 13 fields"), "{said}");
 }
 
 fn run(program: &Path, tensorrt: &PathBuf, plugins: &Path) -> String {

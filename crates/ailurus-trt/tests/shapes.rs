@@ -4,9 +4,12 @@ mod common;
 
 use std::ffi::CStr;
 
-use ailurus_ops::{DensityPeaks, Keep};
+use ailurus_ops::{DensityPeaks, GridKMeans, Keep};
 use ailurus_trt::bridge::{Interface, Plugin, Tensor, Type};
-use common::{DENSITY_PEAKS, MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, fields, half, interfaces, newer, plain};
+use common::{
+    DENSITY_PEAKS, GRID_KMEANS, MERGE, UNFOLD, UNFOLD_RESIDUAL, density_peaks, fields, grid_kmeans, half, interfaces,
+    newer, plain, sixth,
+};
 
 const E: Type = Type::F16;
 
@@ -60,6 +63,25 @@ fn rows_of_an_open_grid_are_an_expression_of_the_tokens() {
 }
 
 #[test]
+fn centres_and_choices_are_constants() {
+    for interface in interfaces() {
+        let plugin = grid_kmeans(interface, &GridKMeans { suffix: 2, ..sixth() });
+        let x = Tensor::new(E, &[-2, 27, 8]);
+        assert_eq!(plugin.shapes(&[x], None), "1 [in0.0 = 2, 9, 8]\n3 [in0.0 = 2, 27, 4]\n0 [in0.0 = 2, 27, 4]\n");
+        let all = grid_kmeans(interface, &GridKMeans { ties: 1000, ..sixth() });
+        let x = Tensor::new(E, &[1, -25, 8]);
+        assert_eq!(all.shapes(&[x], None), "1 [1, 7, 8]\n3 [1, in0.1 = 25, 6]\n0 [1, in0.1 = 25, 6]\n");
+    }
+    let Some(interface) = newer() else { return };
+    let open = grid_kmeans(interface, &GridKMeans { grid: None, ..sixth() });
+    let (x, grid) = (Tensor::new(E, &[-2, -21, 8]), Tensor::new(Type::I64, &[-4, -5]));
+    let expected = "1 [in0.0 = 2, 7, 8]\n3 [in0.0 = 2, in0.1 = 21, 4]\n0 [in0.0 = 2, in0.1 = 21, 4]\n\
+                    3 [grid.0 = 4, grid.1 = 5]\n";
+    assert_eq!(open.shapes(&[x], Some(&grid)), expected);
+    refused(interface, &open, &[x], None, "AIL1008 AilurusGridKMeans: neither fields");
+}
+
+#[test]
 fn rows_are_those_of_the_definition() {
     let Some(interface) = newer() else { return };
     for (num, den) in [(1, 2), (1, 3), (2, 3), (999, 1000), (1, 1000), (1, 1)] {
@@ -81,6 +103,9 @@ fn an_open_grid_is_refused_by_the_older_interface() {
         assert!(interface.create(DENSITY_PEAKS, &fields(&open.attributes())).is_none());
         let log = interface.log();
         assert!(log.contains("AIL1008 AilurusDensityPeaks: fields `grid_h` and `grid_w` are missing"), "{log}");
+        let open = GridKMeans { grid: None, ..sixth() };
+        assert!(interface.create(GRID_KMEANS, &fields(&open.attributes())).is_none());
+        assert!(interface.log().contains("AIL1008 AilurusGridKMeans: fields `grid_h`"));
     }
 }
 
@@ -114,6 +139,10 @@ fn wrong_shapes_and_counts_are_refused_by_name() {
         refused(interface, &peaks, &[t(&[21, 8])], None, "AIL1007 AilurusDensityPeaks: `metric` has 2 axes, not 3");
         refused(interface, &peaks, &[t(&[2, 22, 8])], None, "grid, prefix and suffix make: 22 and 21");
         refused(interface, &peaks, &[full, full, full], None, "AIL1006 AilurusDensityPeaks: 3 inputs, not 1 to 2");
+        let means = grid_kmeans(interface, &sixth());
+        refused(interface, &means, &[t(&[25, 8])], None, "AIL1007 AilurusGridKMeans: `x` has 2 axes, not 3");
+        refused(interface, &means, &[t(&[2, 24, 8])], None, "grid, prefix and suffix make: 24 and 25");
+        refused(interface, &means, &[t(&[2, 25, 8]); 3], None, "AIL1006 AilurusGridKMeans: 3 inputs, not 1 to 2");
         let cases: [(&CStr, &[Tensor], &str); 8] = [
             (MERGE, &[full, i(&[2, 21])], "AIL1006 AilurusMerge: 2 inputs, not 3 to 3"),
             (MERGE, &[full, i(&[42]), rows], "AIL1007 AilurusMerge: `index` has 1 axes, not 2"),
@@ -135,6 +164,7 @@ fn ports(interface: &Interface) -> Vec<(Plugin<'_>, Vec<Option<Type>>, i32)> {
     let (e, f, i) = (None, Some(Type::F32), Some(Type::I32));
     vec![
         (density_peaks(interface, &half()), vec![e, i, i, f], 1),
+        (grid_kmeans(interface, &sixth()), vec![e, e, i, f], 1),
         (plain(interface, MERGE), vec![e, i, f, e], 3),
         (plain(interface, UNFOLD), vec![e, i, e], 2),
         (plain(interface, UNFOLD), vec![e, i, f, e], 3),
@@ -194,6 +224,15 @@ fn memory_suffices_for_every_smaller_call() {
         }
     }
     assert!(needed(8, 8, 2) > needed(8, 8, 1));
+    let means = |grid: Option<(usize, usize)>, batch: i64, patches: i64| {
+        let plugin = grid_kmeans(interface, &GridKMeans { grid, prefix: 0, ..sixth() });
+        plugin.workspace(&[Tensor::new(Type::F32, &[-batch, -patches, 16])], &[])
+    };
+    let most = means(None, 3, 60);
+    for (h, w) in [(2, 30), (20, 3), (6, 10), (5, 12), (7, 7), (2, 3), (17, 3)] {
+        let exact = means(Some((h, w)), 3, i64::try_from(h * w).unwrap());
+        assert!(exact > 0 && exact <= most, "{h} x {w}: {exact} of {most}");
+    }
     let plugin = plain(interface, MERGE);
     assert_eq!(plugin.workspace(&[Tensor::new(E, &[1, 2, 3]); 3], &[]), 0);
 }

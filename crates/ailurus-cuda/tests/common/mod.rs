@@ -1,10 +1,15 @@
 //! Running the kernels on the host: memory with guards around it, element types, operators on slices.
 #![allow(dead_code, reason = "every test program uses another part")]
 
-use ailurus_cuda::launcher::{self, DensityPeaksCall, DensityPeaksTensors, Element, ResidualStreams, Stream};
+pub mod refusals;
+
+use ailurus_cuda::launcher::{
+    self, DensityPeaksCall, DensityPeaksTensors, Element, GridKMeansCall, GridKMeansTensors, ResidualStreams, Stream,
+};
 use ailurus_cuda::{Result, shim};
-use ailurus_ops::{Clusters, DensityPeaks, MergeDims, UnfoldDims};
+use ailurus_ops::{Clusters, DensityPeaks, GridClusters, GridKMeans, MergeDims, UnfoldDims};
 use half::{bf16, f16};
+use proptest::prelude::*;
 
 /// An element type of the kernels, and the type by which the reference is evaluated.
 pub trait Value: Copy + Default + std::fmt::Debug + PartialEq {
@@ -176,6 +181,38 @@ pub fn density_peaks<E: Value>(
     Ok(Clusters { rows, index: index.read(), anchor: anchor.read(), size: size.read() })
 }
 
+pub fn grid_kmeans<E: Value>(
+    params: &GridKMeans,
+    grid: (usize, usize),
+    x: &[E],
+    batch: usize,
+    channels: usize,
+    how: How,
+) -> Result<GridClusters<E>> {
+    how.begin();
+    let call = GridKMeansCall { params, grid, element: E::ELEMENT, batch, channels };
+    let ((rows, choices), tokens) = (call.sizes()?, params.prefix + grid.0 * grid.1 + params.suffix);
+    let mut x = Memory::holding(x, how.offset::<E>());
+    let mut z = Memory::new(batch * rows * channels * size_of::<E>(), how.offset::<E>());
+    let mut index = Memory::new(batch * tokens * choices * 4, 4);
+    let mut weight = Memory::new(batch * tokens * choices * 4, 12);
+    let bytes = call.workspace()?;
+    let mut workspace = Memory::new(bytes, 0);
+    let tensors = GridKMeansTensors {
+        x: x.pointer(),
+        z: z.pointer(),
+        index: index.pointer(),
+        weight: weight.pointer(),
+        workspace: workspace.pointer(),
+        workspace_bytes: bytes,
+    };
+    // SAFETY: as in `density_peaks`.
+    unsafe { call.enqueue(&tensors, Stream::DEFAULT)? };
+    x.read::<E>();
+    workspace.read::<u8>();
+    Ok(GridClusters { rows, choices, z: z.read(), index: index.read(), weight: weight.read() })
+}
+
 pub fn merge<E: Value>(x: &[E], index: &[i32], sizes: &[f32], dims: MergeDims, how: How) -> Result<Vec<E>> {
     how.begin();
     let mut x = Memory::holding(x, how.offset::<E>());
@@ -227,6 +264,24 @@ pub fn unfold_residual<E: Value>(
         launcher::unfold_residual(E::ELEMENT, dims, streams, index.pointer(), weight, to, Stream::DEFAULT)?;
     }
     Ok(if in_place { base.read() } else { y.read() })
+}
+
+/// Values of every kind: numbers, few distinct numbers (ties), what arithmetic can go wrong with, all equal.
+pub fn value(kind: u8) -> BoxedStrategy<f32> {
+    match kind {
+        0 => (-2.0f32..2.0).boxed(),
+        1 => prop_oneof![Just(0.0f32), Just(1.0), Just(2.0)].boxed(),
+        2 => prop_oneof![
+            8 => -1.0f32..1.0,
+            1 => Just(f32::NAN),
+            1 => Just(f32::INFINITY),
+            1 => Just(f32::NEG_INFINITY),
+            1 => Just(f32::MAX),
+            1 => Just(1e-30f32),
+        ]
+        .boxed(),
+        _ => Just(0.5f32).boxed(),
+    }
 }
 
 /// Pseudo-random numbers in -1..1.

@@ -8,7 +8,7 @@ mod operators;
 mod tests;
 mod workspace;
 
-pub(crate) use operators::{create, serves};
+pub(crate) use operators::create;
 
 use std::ffi::CStr;
 

@@ -1,25 +1,26 @@
 //! Reads a node, applies the shape rule and enqueues the kernel.
 
-use ailurus_cuda::launcher::{self, DensityPeaksCall, DensityPeaksTensors, Element, ResidualStreams, Stream};
-use ailurus_ops::{DensityPeaks, ElementType, Merge, MergeDims, Schema, Unfold, UnfoldResidual};
+use ailurus_cuda::launcher::{
+    self, DensityPeaksCall, DensityPeaksTensors, Element, GridKMeansCall, GridKMeansTensors, ResidualStreams, Stream,
+};
+use ailurus_ops::{DensityPeaks, ElementType, GridKMeans, Merge, MergeDims, Schema, Unfold, UnfoldResidual};
 
 use super::workspace::Workspaces;
 use crate::error::Result;
 use crate::operators::{Attributes, Kernel, pairs, rank, run_time_grid, shapes, unfold_dims};
 use crate::ort::Call;
 
-/// True for the operators that have kernels for CUDA devices.
-pub(crate) fn serves(schema: &Schema) -> bool {
-    [&DensityPeaks::SCHEMA, &Merge::SCHEMA, &Unfold::SCHEMA, &UnfoldResidual::SCHEMA].contains(&schema)
-}
-
-/// Makes the kernel of a node of an operator that is served.
+/// Makes the kernel of a node.
 pub(crate) fn create(schema: &Schema, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
     let element = Element::from(element);
     Ok(match schema.name {
         name if name == DensityPeaks::SCHEMA.name => {
             let params = DensityPeaks::from_attributes(pairs(attributes))?;
             Box::new(Peaks { params, element, workspaces: Workspaces::default() })
+        }
+        name if name == GridKMeans::SCHEMA.name => {
+            let params = GridKMeans::from_attributes(pairs(attributes))?;
+            Box::new(Centres { params, element, workspaces: Workspaces::default() })
         }
         name if name == Merge::SCHEMA.name => {
             Box::new(Means { merge: Merge::from_attributes(pairs(attributes))?, element })
@@ -75,6 +76,46 @@ fn same_tokens(params: &DensityPeaks, grid: (usize, usize), tokens: usize) -> Re
     let fixed = DensityPeaks { grid: Some(grid), ..*params };
     fixed.output_shapes(&[&[None, Some(tokens), None]])?;
     Ok(())
+}
+
+struct Centres {
+    params: GridKMeans,
+    element: Element,
+    workspaces: Workspaces,
+}
+
+impl Kernel for Centres {
+    fn compute(&self, call: &Call<'_>) -> Result<()> {
+        let inputs = call.inputs()?;
+        let [z, index, weight] = self.params.output_shapes(&shapes(&inputs))?;
+        let x = &inputs[0];
+        // In the processor's memory, as for `Peaks`.
+        let given = inputs.get(1).map(|grid| run_time_grid(&GridKMeans::SCHEMA, grid)).transpose()?;
+        let grid = self.params.resolve_grid(given)?;
+        let (z, _) = call.allocate(0, &z, &inputs)?;
+        let (index, index_dims) = call.allocate(1, &index, &inputs)?;
+        let (weight, _) = call.allocate(2, &weight, &inputs)?;
+        let fixed = GridKMeans { grid: Some(grid), ..self.params };
+        fixed.output_shapes(&[&[None, Some(index_dims[1]), None]])?;
+        let (batch, channels) = (x.dim(0), x.dim(2));
+        if batch == 0 {
+            return Ok(());
+        }
+        let means = GridKMeansCall { params: &self.params, grid, element: self.element, batch, channels };
+        let (stream, bytes) = (call.stream()?, means.workspace()?);
+        self.workspaces.with(call, x, stream, bytes, |workspace, workspace_bytes| {
+            let tensors = GridKMeansTensors {
+                x: x.address(),
+                z,
+                index: index.cast(),
+                weight: weight.cast(),
+                workspace,
+                workspace_bytes,
+            };
+            // SAFETY: as for `Peaks`.
+            Ok(unsafe { means.enqueue(&tensors, Stream(stream)) }?)
+        })
+    }
 }
 
 struct Means {

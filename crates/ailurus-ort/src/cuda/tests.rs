@@ -3,6 +3,8 @@
 //! Tensors are real ones of ONNX Runtime in the processor's memory. What would come from a session on a device (inputs,
 //! outputs, stream, allocator) comes from here.
 
+mod grid_kmeans;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -164,8 +166,7 @@ struct Node {
 impl Node {
     fn new(api: Api, name: &str, element: ElementType, attributes: &[(&'static str, AttrValue)]) -> Result<Self> {
         let operator = OPERATORS.iter().find(|o| o.schema.name == name).unwrap();
-        let numbers = attributes.iter().filter(|(_, value)| !matches!(value, AttrValue::Str(_)));
-        let kernel = operator.create(Provider::Cuda, element, &numbers.cloned().collect())?;
+        let kernel = operator.create(Provider::Cuda, element, &attributes.to_vec())?;
         Ok(Self { api, schema: operator.schema, element, kernel })
     }
 

@@ -69,17 +69,6 @@ impl Operator {
     }
 }
 
-impl Provider {
-    /// True when it has kernels for an operator. Where a device has none, ONNX Runtime takes the processor's.
-    pub(crate) fn serves(self, #[cfg_attr(not(feature = "cuda"), allow(unused))] operator: &Operator) -> bool {
-        match self {
-            Self::Cpu => true,
-            #[cfg(feature = "cuda")]
-            Self::Cuda => crate::cuda::serves(operator.schema),
-        }
-    }
-}
-
 /// All operators.
 pub(crate) const OPERATORS: [Operator; 5] =
     [density_peaks::OPERATOR, grid_kmeans::OPERATOR, merge::OPERATOR, unfold::OPERATOR, unfold_residual::OPERATOR];

@@ -3,11 +3,12 @@
 
 use std::ffi::CStr;
 
-use ailurus_ops::{AttrValue, Attributes, DensityPeaks, Keep};
+use ailurus_ops::{AttrValue, Attributes, DensityPeaks, GridKMeans, Keep};
 use ailurus_runtime::testing;
 use ailurus_trt::bridge::{self, Field, Interface, Plugin};
 
 pub const DENSITY_PEAKS: &CStr = c"AilurusDensityPeaks";
+pub const GRID_KMEANS: &CStr = c"AilurusGridKMeans";
 pub const MERGE: &CStr = c"AilurusMerge";
 pub const UNFOLD: &CStr = c"AilurusUnfold";
 pub const UNFOLD_RESIDUAL: &CStr = c"AilurusUnfoldResidual";
@@ -36,7 +37,8 @@ pub fn fields(attributes: &Attributes) -> Vec<Field> {
         .filter_map(|(name, value)| match value {
             AttrValue::Int(v) => Some(Field::int(name, i32::try_from(*v).unwrap())),
             AttrValue::Float(v) => Some(Field::float(name, *v)),
-            AttrValue::Str(_) => None,
+            AttrValue::Str(_) if name.starts_with("plugin_") => None,
+            AttrValue::Str(v) => Some(Field::text(name, v)),
         })
         .collect()
 }
@@ -49,6 +51,17 @@ pub fn half() -> DensityPeaks {
 /// A plugin for these parameters.
 pub fn density_peaks<'a>(interface: &'a Interface, params: &DensityPeaks) -> Plugin<'a> {
     let plugin = interface.create(DENSITY_PEAKS, &fields(&params.attributes()));
+    plugin.unwrap_or_else(|| panic!("{}: {}", interface.name, interface.log()))
+}
+
+/// Parameters of a grid of 4 x 6 with a token before it, and 2 x 3 centres.
+pub fn sixth() -> GridKMeans {
+    GridKMeans::new(1, 0, Some((4, 6)), (2, 3))
+}
+
+/// A plugin for these parameters.
+pub fn grid_kmeans<'a>(interface: &'a Interface, params: &GridKMeans) -> Plugin<'a> {
+    let plugin = interface.create(GRID_KMEANS, &fields(&params.attributes()));
     plugin.unwrap_or_else(|| panic!("{}: {}", interface.name, interface.log()))
 }
 

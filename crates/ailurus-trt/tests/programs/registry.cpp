@@ -6,7 +6,7 @@
 #include <dlfcn.h>
 
 #include <cstdio>
-#include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -74,7 +74,7 @@ int main(int count, char** arguments) {
     expect(plugins != nullptr, "the registry loads the library");
     int32_t after = 0;
     registry->getAllCreators(&after);
-    expect(after == before + 4, "four creators are added");
+    expect(after == before + 5, "five creators are added");
 
     const Value integers[] = {{"prefix", 1}, {"suffix", 0},    {"grid_h", 4},    {"grid_w", 5},
                               {"keep_num", 1}, {"keep_den", 2}, {"neighbors", 1}, {"window", 9}};
@@ -85,12 +85,25 @@ int main(int count, char** arguments) {
     }
     fields.emplace_back("spatial_mix", &mix, PluginFieldType::kFLOAT32, 1);
 
-    for (const char* const name : {"AilurusDensityPeaks", "AilurusMerge", "AilurusUnfold", "AilurusUnfoldResidual"}) {
+    const Value grid_integers[] = {{"prefix", 1},     {"suffix", 0}, {"grid_h", 4}, {"grid_w", 5},    {"cluster_h", 2},
+                                   {"cluster_w", 2},  {"iterations", 5}, {"window", 5}, {"neighbors", 4}, {"ties", 0}};
+    const float temperature = 5.0f;
+    std::vector<PluginField> grid_fields;
+    for (const Value& value : grid_integers) {
+        grid_fields.emplace_back(value.name, &value.integer, PluginFieldType::kINT32, 1);
+    }
+    grid_fields.emplace_back("temperature", &temperature, PluginFieldType::kFLOAT32, 1);
+    grid_fields.emplace_back("temperature_mode", "relative", PluginFieldType::kCHAR, 8);
+    grid_fields.emplace_back("norm", "l1", PluginFieldType::kCHAR, 2);
+    const std::map<std::string, std::vector<PluginField>> fields_of = {{"AilurusDensityPeaks", fields},
+                                                                       {"AilurusGridKMeans", grid_fields}};
+
+    for (const char* const name : {"AilurusDensityPeaks", "AilurusGridKMeans", "AilurusMerge", "AilurusUnfold", "AilurusUnfoldResidual"}) {
         auto* const creator = static_cast<IPluginCreatorV3One*>(registry->getCreator(name, "1", "ailurus"));
         expect(creator != nullptr, std::string(name) + " has a creator");
         if (creator != nullptr) {
-            const bool has_fields = std::strcmp(name, "AilurusDensityPeaks") == 0;
-            take_through(creator, has_fields ? fields : std::vector<PluginField>());
+            const auto found = fields_of.find(name);
+            take_through(creator, found == fields_of.end() ? std::vector<PluginField>() : found->second);
         }
         expect(registry->getCreator(name, "1", "") == nullptr, std::string(name) + " is in its namespace only");
     }

@@ -77,7 +77,8 @@ pub struct RewriteArgs {
     /// nodes for runtimes with the library
     #[arg(long, value_enum, default_value_t)]
     pub emit: EmitFlag,
-    /// Write the sources of CUDA kernels and TensorRT plugins into a new folder, too
+    /// Write the sources of CUDA kernels, TensorRT plugins and kernels for ONNX Runtime's CUDA
+    /// provider into a new folder, too
     #[arg(long, value_name = "DIR")]
     pub emit_plugins: Option<PathBuf>,
     /// What happens to external data: refer to it where it is, copy it, gather it in one file
@@ -257,7 +258,8 @@ pub struct PresetsArgs {
 /// Flags of `plugins`.
 #[derive(Debug, Args)]
 pub struct PluginsArgs {
-    /// Write the sources of CUDA kernels and TensorRT plugins into a new folder, which builds without Rust
+    /// Write the sources of CUDA kernels, TensorRT plugins and kernels for ONNX Runtime's CUDA provider into a new
+    /// folder, which builds without Rust
     #[arg(long, value_name = "DIR", conflicts_with = "check")]
     pub emit: Option<PathBuf>,
     /// Load the libraries and look at what they register

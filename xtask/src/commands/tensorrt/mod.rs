@@ -18,7 +18,10 @@ pub(crate) struct Args {
     /// docs/tensorrt.md
     #[arg(long)]
     survey: bool,
-    /// Folders with models for the survey [default: fixtures, and AILURUS_ZOO if set]
+    /// Survey pretrained models instead, in 32 and in 16 bits, with open and with fixed batch: the second table
+    #[arg(long, requires = "survey")]
+    pretrained: bool,
+    /// Folders with models for the survey [default: fixtures, and AILURUS_ZOO if set; pretrained ones are fetched]
     #[arg(long, value_name = "DIR")]
     models: Vec<PathBuf>,
     /// Folder with `ailurus-rewrite`, which is built if this is not given

@@ -6,18 +6,25 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::model::{ARCHITECTURES, Report};
-use super::survey::{After, Row};
+use super::survey::{After, METHODS, Row};
 
-/// What the table stands between.
-const MARKS: [&str; 2] = ["<!-- made by `cargo xtask tensorrt --survey` -->\n", "<!-- until here -->\n"];
+/// What a table begins with, and what it ends with.
+const MARK: &str = "<!-- made by `cargo xtask tensorrt --survey` -->\n";
+const MARK_PRETRAINED: &str = "<!-- made by `cargo xtask tensorrt --survey --pretrained` -->\n";
+const END: &str = "<!-- until here -->\n";
 
 /// A line for the terminal.
 pub(super) fn summary(row: &Row) -> String {
-    let after = match &row.after {
-        After::Refused(code) => format!("not rewritten ({code})"),
-        After::Rewritten(after) => format!("rewritten: {}, {} plugins", said(after), after.plugins.len()),
-    };
-    format!("original: {}; {after}", said(&row.before))
+    let after = row.after.iter().zip(METHODS).map(|(after, method)| match after {
+        After::Refused(code) => format!("; {method}: not rewritten ({code})"),
+        After::Rewritten(after) => format!("; {method}: {}, plugins: {}", said(after), plugins(after)),
+    });
+    format!("original: {}{}", said(&row.before), after.collect::<String>())
+}
+
+/// How many layers are plugins.
+fn plugins(report: &Report) -> String {
+    if report.as_functions { "functions".into() } else { report.plugins.len().to_string() }
 }
 
 fn said(report: &Report) -> &'static str {
@@ -29,49 +36,55 @@ fn said(report: &Report) -> &'static str {
 }
 
 /// Puts the table where the last one was.
-pub(super) fn write(rows: &[Row], to: &Path) -> Result<()> {
+pub(super) fn write(rows: &[Row], pretrained: bool, to: &Path) -> Result<()> {
     let text = std::fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
-    let (head, rest) = text.split_once(MARKS[0]).context("the mark for the table is missing")?;
-    let (_, tail) = rest.split_once(MARKS[1]).context("the end of the table is missing")?;
-    let text = format!("{head}{}{}{}{tail}", MARKS[0], table(rows), MARKS[1]);
+    let mark = if pretrained { MARK_PRETRAINED } else { MARK };
+    let (head, rest) = text.split_once(mark).context("the mark for the table is missing")?;
+    let (_, tail) = rest.split_once(END).context("the end of the table is missing")?;
+    let text = format!("{head}{mark}{}{END}{tail}", table(rows));
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
 fn table(rows: &[Row]) -> String {
-    let rewritten: Vec<(&Row, &Report)> = rows
-        .iter()
-        .filter_map(|row| match &row.after {
-            After::Rewritten(after) => Some((row, after)),
+    // Those that a method rewrites: before and after.
+    let rewritten = |method: usize| -> [Vec<&Report>; 2] {
+        let pairs = rows.iter().filter_map(|row| match &row.after[method] {
+            After::Rewritten(after) => Some((&row.before, after)),
             After::Refused(_) => None,
-        })
-        .collect();
-    let count = |which: fn(&Report) -> bool, reports: &[&Report]| reports.iter().filter(|r| which(r)).count();
-    let parsed = |r: &Report| r.parsed;
+        });
+        let (before, after) = pairs.unzip();
+        [before, after]
+    };
     let before: Vec<&Report> = rows.iter().map(|row| &row.before).collect();
-    let originals: Vec<&Report> = rewritten.iter().map(|(row, _)| &row.before).collect();
-    let after: Vec<&Report> = rewritten.iter().map(|(_, after)| *after).collect();
+    let [clusters, grids] = [rewritten(0), rewritten(1)];
 
     let mut out = String::new();
     // Writing to a text cannot fail.
     let _ = writeln!(
         out,
-        "\nBuilt: engines for {}. Of {} models {} are rewritten; the others are refused.\n",
+        "\nBuilt: engines for {}. Of {} models {} are rewritten, {} of them also with `--method expedit`{}.\n",
         ARCHITECTURES.join(", "),
         rows.len(),
-        rewritten.len()
+        clusters[0].len(),
+        grids[0].len(),
+        if clusters[0].len() < rows.len() { "; the others are refused" } else { "" }
     );
     let _ = writeln!(out, "| | models | parsed | built |\n|---|---|---|---|");
     for (name, reports) in [
         ("all originals", &before),
-        ("originals of those that are rewritten", &originals),
-        ("rewritten, with the plugins", &after),
+        ("originals of those that are rewritten", &clusters[0]),
+        ("rewritten", &clusters[1]),
+        ("originals of those that are rewritten with `--method expedit`", &grids[0]),
+        ("rewritten with `--method expedit`", &grids[1]),
     ] {
-        let (parsed, built) = (count(parsed, reports), count(Report::builds, reports));
+        let count = |which: fn(&Report) -> bool| reports.iter().filter(|r| which(r)).count();
+        let (parsed, built) = (count(|r| r.parsed), count(Report::builds));
         let _ = writeln!(out, "| {name} | {} | {parsed} | {built} |", reports.len());
     }
     let _ = writeln!(
         out,
-        "\n| model | open sizes | original | layers | rewritten | layers | of them plugins |\n|---|---|---|---|---|---|---|"
+        "\n| model | open sizes | original | layers | rewritten | layers | of them plugins | `--method expedit` | layers | of \
+         them plugins |\n|---|---|---|---|---|---|---|---|---|---|"
     );
     for row in rows {
         let _ = writeln!(out, "{}", line(row));
@@ -88,13 +101,14 @@ fn table(rows: &[Row]) -> String {
 fn line(row: &Row) -> String {
     let layers = |r: &Report| if r.parsed { format!("{} |", r.layers) } else { "|".into() };
     let open = open(&row.before);
-    let before = format!("| {} |{open}| {} | {}", row.name, said(&row.before), layers(&row.before));
-    match &row.after {
-        After::Refused(code) => format!("{before} refused, {code} | | |"),
-        After::Rewritten(after) => {
-            format!("{before} {} | {} {} |", said(after), layers(after), after.plugins.len())
-        }
+    let mut line = format!("| {} |{open}| {} | {}", row.name, said(&row.before), layers(&row.before));
+    for after in &row.after {
+        line += &match after {
+            After::Refused(code) => format!(" refused, {code} | | |"),
+            After::Rewritten(after) => format!(" {} | {} {} |", said(after), layers(after), plugins(after)),
+        };
     }
+    line
 }
 
 /// Which sizes of the inputs are open.
@@ -114,9 +128,9 @@ fn objections(row: &Row) -> Vec<String> {
     let about = |what: &str, report: &Report| {
         (!report.builds()).then(|| format!("- {}{what}: `{}`", row.name, report.objection().replace('`', "'")))
     };
-    let after = match &row.after {
-        After::Rewritten(after) => about(", rewritten", after),
+    let after = row.after.iter().zip([", rewritten", ", `--method expedit`"]).filter_map(|(after, what)| match after {
+        After::Rewritten(after) => about(what, after),
         After::Refused(_) => None,
-    };
+    });
     about("", &row.before).into_iter().chain(after).collect()
 }
