@@ -22,6 +22,8 @@ pub enum Layout {
     BatchChannelToken,
     /// `[B, H, W, C]`
     Map,
+    /// `[B, C, H, W]`
+    ChannelMap,
 }
 
 impl Layout {
@@ -30,7 +32,7 @@ impl Layout {
         match self {
             Self::Map => 3,
             Self::BatchTokenChannel | Self::TokenBatchChannel => 2,
-            Self::TokenChannel | Self::Flat | Self::BatchChannelToken => 1,
+            Self::TokenChannel | Self::Flat | Self::BatchChannelToken | Self::ChannelMap => 1,
         }
     }
 
@@ -42,7 +44,7 @@ impl Layout {
     /// The batch axis of a stream of this layout; of size 1 for a stream without one.
     pub fn batch(self, axes: &[Axis], tokens: &Tokens) -> Option<Axis> {
         Some(match self {
-            Self::BatchTokenChannel | Self::BatchChannelToken | Self::Map => axes.first()?.clone(),
+            Self::BatchTokenChannel | Self::BatchChannelToken | Self::Map | Self::ChannelMap => axes.first()?.clone(),
             Self::TokenBatchChannel => axes.get(1)?.clone(),
             Self::TokenChannel => Axis::one(),
             // The factors of the flat axis in front of the tokens.
@@ -57,10 +59,19 @@ impl Layout {
         })
     }
 
-    /// True for `[B, H, W, C]`.
-    pub fn is_map(axes: &[Axis], tokens: &Tokens) -> bool {
-        let (rows, columns) = tokens.grid;
-        matches!(axes, [_, r, c, _] if *r == Axis::atom(rows) && *c == Axis::atom(columns))
+    /// Reads the layout of a map off its axes.
+    pub fn of_map(axes: &[Axis], tokens: &Tokens) -> Option<Self> {
+        let (rows, columns) = (Axis::atom(tokens.grid.0), Axis::atom(tokens.grid.1));
+        match axes {
+            [_, r, c, _] if *r == rows && *c == columns => Some(Self::Map),
+            [_, _, r, c] if *r == rows && *c == columns => Some(Self::ChannelMap),
+            _ => None,
+        }
+    }
+
+    /// True for maps.
+    pub fn is_map(self) -> bool {
+        matches!(self, Self::Map | Self::ChannelMap)
     }
 
     /// Reads a layout off axes of which one is this sequence.

@@ -119,7 +119,7 @@ fn cut(a: &Analysis, layer: usize, maps: bool) -> Result<Cut, Error> {
     let v = a.trunk.streams[layer];
     let abs = a.interp.get(v);
     let axes = abs.map(|x| x.axes().to_vec()).unwrap_or_default();
-    let layout = grid::layout(a, v).filter(|&l| maps || l != Layout::Map).ok_or_else(|| {
+    let layout = grid::layout(a, v).filter(|&l| maps || !l.is_map()).ok_or_else(|| {
         let shown: Vec<String> = axes.iter().map(|x| a.interp.atoms.show(x)).collect();
         let apart = axes.iter().filter(|x| a.interp.atoms.is_spatial(x)).count() > 1;
         let (what, next) = match apart {
@@ -160,7 +160,7 @@ fn cut(a: &Analysis, layer: usize, maps: bool) -> Result<Cut, Error> {
     let channels = axes.get(layout.channel_axis()).and_then(|c| a.interp.atoms.known(c));
     let known = |i: usize| axes.get(i).and_then(|b| a.interp.atoms.known(b));
     let batch = match layout {
-        Layout::BatchTokenChannel | Layout::BatchChannelToken | Layout::Map => known(0),
+        Layout::BatchTokenChannel | Layout::BatchChannelToken | Layout::Map | Layout::ChannelMap => known(0),
         Layout::TokenBatchChannel => known(1),
         Layout::TokenChannel => Some(1),
         Layout::Flat => None,

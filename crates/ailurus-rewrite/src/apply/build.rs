@@ -133,6 +133,11 @@ impl Build {
                 let (t, c) = shape.fixed()?;
                 self.reshape(what, v, &[0, t, c], ty)
             }
+            Layout::ChannelMap => {
+                let (t, c) = shape.fixed()?;
+                let rows = self.reshape(&format!("{what}_rows"), v, &[0, c, t], None)?;
+                self.transpose(what, rows, &[0, 2, 1], ty)
+            }
         }
     }
 
@@ -151,6 +156,11 @@ impl Build {
             Layout::Map => {
                 let ((_, c), (rows, columns)) = (shape.fixed()?, shape.grid()?);
                 self.reshape(what, v, &[0, rows, columns, c], ty)
+            }
+            Layout::ChannelMap => {
+                let ((_, c), (rows, columns)) = (shape.fixed()?, shape.grid()?);
+                let first = self.transpose(&format!("{what}_channels"), v, &[0, 2, 1], None)?;
+                self.reshape(what, first, &[0, c, rows, columns], ty)
             }
         }
     }
@@ -247,16 +257,16 @@ impl StreamShape {
     /// The type in a stream's own layout.
     pub fn laid_out(&self, layout: Layout) -> TensorType {
         let [batch, tokens, channels] = self.dims();
+        let [rows, columns] =
+            [self.grid.map(|g| g.0), self.grid.map(|g| g.1)].map(|n| n.map_or(Dim::Unknown, Dim::Value));
         self.typed(match layout {
             Layout::BatchTokenChannel => vec![batch, tokens, channels],
             Layout::TokenBatchChannel => vec![tokens, batch, channels],
             Layout::BatchChannelToken => vec![batch, channels, tokens],
             Layout::TokenChannel => vec![tokens, channels],
             Layout::Flat => vec![Dim::Unknown, channels],
-            Layout::Map => {
-                let side = |n: Option<i64>| n.map_or(Dim::Unknown, Dim::Value);
-                vec![batch, side(self.grid.map(|g| g.0)), side(self.grid.map(|g| g.1)), channels]
-            }
+            Layout::Map => vec![batch, rows, columns, channels],
+            Layout::ChannelMap => vec![batch, channels, rows, columns],
         })
     }
 

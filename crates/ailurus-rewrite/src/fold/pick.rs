@@ -15,6 +15,7 @@ pub fn apply(call: &Call) -> Results {
         "Slice" => one(slice(call)),
         "Split" => Some(split(call)),
         "Gather" => one(gather(call)),
+        "GatherND" => one(gather_nd(call)),
         "Concat" => one(concat(call)),
         "Pad" => one(pad(call)),
         "ScatterND" => one(scatter(call)),
@@ -86,6 +87,37 @@ fn gather(call: &Call) -> Result<Array, Unknown> {
     x.like(x.data.select(Axis(at), &rows)).reshaped(&dims)
 }
 
+/// Rows at positions: `output[..] = x[index[..]]`.
+fn gather_nd(call: &Call) -> Result<Array, Unknown> {
+    let (x, index) = (call.input(0)?, call.input(1)?);
+    if call.node.int("batch_dims", 0) != 0 {
+        return Err("a GatherND of several batches".to_owned());
+    }
+    let Some((&depth, outer)) = index.dims().split_last() else {
+        return Err("a GatherND without positions".to_owned());
+    };
+    let row: usize = x.dims().get(depth..).ok_or("a GatherND of too many positions")?.iter().product();
+    let mut dims = outer.to_vec();
+    dims.extend_from_slice(&x.dims()[depth..]);
+    let mut list = Vec::with_capacity(checked(&dims)?);
+    let data: Vec<f64> = x.data.iter().copied().collect();
+    for place in index.ints().chunks(depth.max(1)) {
+        let at = offset(place, x.dims())?;
+        list.extend_from_slice(&data[at * row..(at + 1) * row]);
+    }
+    Array::new(x.dtype, &dims, list)
+}
+
+/// Where the row of a position starts, in rows.
+fn offset(place: &[i64], dims: &[usize]) -> Result<usize, Unknown> {
+    let mut at = 0;
+    for (&i, &n) in place.iter().zip(dims) {
+        let i = if i < 0 { i + n as i64 } else { i };
+        at = at * n + usize::try_from(i).ok().filter(|&i| i < n).ok_or("a position outside its table")?;
+    }
+    Ok(at)
+}
+
 fn concat(call: &Call) -> Result<Array, Unknown> {
     let first = call.input(0)?;
     let at = call.axis(0, first.rank())?;
@@ -135,12 +167,7 @@ fn scatter(call: &Call) -> Result<Array, Unknown> {
         return Err("a ScatterND of other sizes".to_owned());
     }
     for (place, values) in places.chunks(depth).zip(values.chunks(row.max(1))) {
-        let mut at = 0;
-        for (&i, &n) in place.iter().zip(x.dims()) {
-            let i = if i < 0 { i + n as i64 } else { i };
-            let i = usize::try_from(i).ok().filter(|&i| i < n).ok_or("a ScatterND outside its table")?;
-            at = at * n + i;
-        }
+        let at = offset(place, x.dims())?;
         data[at * row..(at + 1) * row].copy_from_slice(values);
     }
     Array::new(x.dtype, x.dims(), data)

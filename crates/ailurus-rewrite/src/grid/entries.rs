@@ -83,7 +83,14 @@ fn part(
 ) -> Result<Part, Refusal> {
     let unknown = || {
         let name = region.g.name_of(entry.value);
-        region.refuse(Code::AIL0210, entry.node, format!("the sizes of the table `{name}` are only known at run time"))
+        Refusal {
+            next: "export the model with a fixed batch size".into(),
+            ..region.refuse(
+                Code::AIL0210,
+                entry.node,
+                format!("the table `{name}` is made at run time, for as many images as there are"),
+            )
+        }
     };
     let known = |n: Option<i64>| n.and_then(|n| usize::try_from(n).ok());
     let from = known(sizes.before(a)).ok_or_else(unknown)?;

@@ -46,14 +46,13 @@ pub struct Extent {
 /// True when what lies behind the cut needs its tokens on a grid: windows, or rows and columns as axes of their own.
 pub fn needs_grid(a: &Analysis, layer: usize) -> bool {
     let axes = a.interp.get(a.trunk.streams[layer]).map(Abs::axes).unwrap_or_default();
-    a.trunk.window_behind(layer).is_some() || Layout::is_map(axes, &a.trunk.tokens)
+    a.trunk.window_behind(layer).is_some() || Layout::of_map(axes, &a.trunk.tokens).is_some()
 }
 
 /// Layout of a stream, maps included.
 pub fn layout(a: &Analysis, v: ValueId) -> Option<Layout> {
     let axes = a.interp.get(v)?.axes();
-    let map = Layout::is_map(axes, &a.trunk.tokens).then_some(Layout::Map);
-    map.or_else(|| Layout::of(axes, &a.trunk.tokens, &a.interp.atoms))
+    Layout::of_map(axes, &a.trunk.tokens).or_else(|| Layout::of(axes, &a.trunk.tokens, &a.interp.atoms))
 }
 
 /// Works out what has to change for a region to run on a smaller grid.

@@ -211,12 +211,16 @@ impl<'a, 'm> Sizes<'a, 'm> {
         let atoms = self.atoms();
         self.inside.iter().copied().find(|&i| {
             let cut = atoms.parent(i).filter(|_| self.part(i) == Part::Inside);
-            cut.is_some_and(|cut| std::iter::successors(Some(cut), |&c| self.unrolled(c)).any(|c| c == whole))
+            cut.is_some_and(|cut| std::iter::successors(Some(cut), |&c| self.laid_out_from(c)).any(|c| c == whole))
         })
     }
 
-    fn unrolled(&self, a: AtomId) -> Option<AtomId> {
-        if let Origin::Rolled { of, .. } = self.atoms().get(a).origin { Some(of) } else { None }
+    /// What was rolled or padded into this.
+    fn laid_out_from(&self, a: AtomId) -> Option<AtomId> {
+        match self.atoms().get(a).origin {
+            Origin::Rolled { of, .. } | Origin::Padded { of, .. } => Some(of),
+            _ => None,
+        }
     }
 
     /// Which part of a cut into windows an atom is.
@@ -250,10 +254,11 @@ impl<'a, 'm> Sizes<'a, 'm> {
     pub fn shift(&self, half: AtomId) -> Option<(i64, i64)> {
         let side = self.side(half)?;
         let inside = if self.part(half) == Part::Inside { half } else { self.atoms().other_half(half)? };
-        match self.atoms().get(self.atoms().parent(half)?).origin {
-            Origin::Rolled { by, .. } => Some((by, rolled_by(by, self.before(inside)?, self.window(inside, side)))),
-            _ => Some((0, 0)),
-        }
+        let cut = self.atoms().parent(half)?;
+        let by = std::iter::successors(Some(cut), |&c| self.laid_out_from(c))
+            .find_map(|c| if let Origin::Rolled { by, .. } = self.atoms().get(c).origin { Some(by) } else { None });
+        let rolled = |by| Some((by, rolled_by(by, self.before(inside)?, self.window(inside, side))));
+        by.map_or(Some((0, 0)), rolled)
     }
 }
 

@@ -122,7 +122,9 @@ impl Simulator<'_, '_> {
         let folded = |x: &Axis| atoms.symbols.divide(&atoms.size(x), &atoms.size(sequence));
         let stream = self.a.interp.get(self.cut).map(|a| a.axes().to_vec()).unwrap_or_default();
         let of = |axes: &[Axis], layout: Layout| match layout {
-            Layout::BatchTokenChannel | Layout::BatchChannelToken | Layout::Map => axes.first().map(|x| atoms.size(x)),
+            Layout::BatchTokenChannel | Layout::BatchChannelToken | Layout::Map | Layout::ChannelMap => {
+                axes.first().map(|x| atoms.size(x))
+            }
             Layout::TokenBatchChannel => axes.get(1).map(|x| atoms.size(x)),
             Layout::TokenChannel => Some(1.into()),
             Layout::Flat => axes.first().and_then(folded),
