@@ -50,6 +50,7 @@ impl Stream {
                 (vec![t, c], self.data.clone())
             }
             Layout::Flat => (vec![b * t, c], self.data.clone()),
+            Layout::Map | Layout::ChannelMap => bail!("a map has rows and columns"),
         };
         Ok(Tensor::new(dims, data)?.cast(dtype))
     }

@@ -25,23 +25,22 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let t = &a.trunk.tokens;
     method::check(options)?;
     let (keep, clusters) = method::clusters(a, options)?;
-    let cut = cut(a, layer, matches!(options.method, Method::Expedit(_)))?;
+    let on_grid = matches!(options.method, Method::Expedit(_));
+    if !on_grid {
+        windows(a, layer)?;
+    }
+    let cut = cut(a, layer, on_grid)?;
     let tables = if let Method::Expedit(e) = options.method { Some(e.tables) } else { None };
     let sim = match options.method {
         Method::Expedit(e) if grid::needs_grid(a, layer) => {
-            if options.unfold_at != UnfoldAt::Trunk {
-                return Err(Error::Options(
-                    "blocks with windows, or with a map as their stream, are unfolded where they end: --unfold-at trunk",
-                ));
-            }
             grid::simulate(a, grid::Extent { layer, grid: e.grid, unfold: options.unfold, tables: e.tables })?
         }
-        _ => {
-            windows(a, layer)?;
-            simulate(a, Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables })?
-        }
+        _ => simulate(a, Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables })?,
     };
     let mut notes = Vec::new();
+    if grid::needs_grid(a, layer) && options.unfold_at == UnfoldAt::Latest {
+        notes.push("blocks with windows, or with a map as their stream, are unfolded where they end".into());
+    }
     let metric = match (options.method, options.metric) {
         (Method::Expedit(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
         (_, wish) => match metric::keys(a, layer) {

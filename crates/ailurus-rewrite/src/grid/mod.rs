@@ -65,7 +65,7 @@ pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
     out.region = g.nodes().map(|(id, _)| id).filter(|&id| region.nodes.contains(id)).collect();
     check::effects(&region, &meanings)?;
     operands::edit(&region, &meanings, &sizes, &mut out)?;
-    let changed = numbers::Changed::of(&region, &meanings);
+    let changed = numbers::Changed::of(&region, &meanings, &sizes);
     entries::edit(&region, &meanings, &sizes, &changed, extent.tables, &mut out)?;
     check::sizes(&region, &meanings, &sizes)?;
     frontier::edit(&region, &meanings, &changed, extent.unfold, &mut out)?;

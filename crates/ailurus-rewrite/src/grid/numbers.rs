@@ -1,6 +1,6 @@
 //! Numbers that are computed from sizes of the grid, and so become others on a smaller one.
 
-use super::{Meanings, Region};
+use super::{Meanings, Region, Sizes};
 use ailurus_analyze::abs::Abs;
 use ailurus_onnx::{Node, ValueId};
 use std::collections::HashMap;
@@ -9,10 +9,10 @@ use std::collections::HashMap;
 pub struct Changed(HashMap<ValueId, Vec<bool>>);
 
 impl Changed {
-    pub fn of(region: &Region, meanings: &Meanings) -> Self {
+    pub fn of(region: &Region, meanings: &Meanings, sizes: &Sizes) -> Self {
         let mut me = Self(HashMap::new());
         for (_, node) in region.g.nodes().filter(|(id, _)| region.nodes.contains(*id)) {
-            let Some(flags) = me.flags(region, meanings, node) else { continue };
+            let Some(flags) = me.flags(region, meanings, sizes, node) else { continue };
             if flags.contains(&true) {
                 me.0.extend(node.outputs.iter().flatten().map(|&v| (v, flags.clone())));
             }
@@ -25,13 +25,14 @@ impl Changed {
         self.0.contains_key(&v)
     }
 
-    fn flags(&self, region: &Region, meanings: &Meanings, node: &Node) -> Option<Vec<bool>> {
+    fn flags(&self, region: &Region, meanings: &Meanings, sizes: &Sizes, node: &Node) -> Option<Vec<bool>> {
         let constants = |i: usize| node.input(i).and_then(|v| region.a.interp.get(v)).and_then(Abs::constants);
         if let ("Shape" | "Size", Some(abs)) =
             (node.op_type.as_str(), node.input(0).and_then(|v| meanings.values.get(&v)))
         {
-            let on_grid = |x| region.on_grid(&meanings.interp.atoms, &meanings.resolved(x));
-            let flags: Vec<bool> = abs.axes().iter().map(on_grid).collect();
+            let atoms = &meanings.interp.atoms;
+            let changes = |x| !sizes.of(x).is_ok_and(|now| atoms.symbols.equal(&now, &atoms.size(x)));
+            let flags: Vec<bool> = abs.axes().iter().map(changes).collect();
             return Some(if node.op_type == "Size" { vec![flags.contains(&true)] } else { flags });
         }
         let read = |v: ValueId| match self.0.get(&v) {
