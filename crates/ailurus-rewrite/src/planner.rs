@@ -25,12 +25,12 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     method::check(options)?;
     let (keep, clusters) = method::clusters(a, options)?;
     let cut = cut(a, layer)?;
-    let tables = if let Method::Expedit(e) = options.method { Some(e.tables) } else { None };
+    let tables = options.method.grid().map(|(_, tables)| tables);
     let extent = Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables };
     let sim = simulate(a, extent)?;
     let mut notes = Vec::new();
     let metric = match (options.method, options.metric) {
-        (Method::Expedit(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
+        (Method::Expedit(_) | Method::Pool(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
         (_, wish) => match metric::keys(a, layer) {
             Some(keys) => MetricPlan::Keys(keys),
             None if wish == Metric::Keys => {
@@ -251,6 +251,12 @@ fn count(
             let back = 2.0 * tokens * (e.neighbors as f64).min(kept) * channels;
             e.iterations as f64 * iteration + 3.0 * patches * kept * channels + back
         }
+        // Sums over rows and columns of the pooled grid, and the way back.
+        Method::Pool(p) => {
+            let sums = 2.0 * patches * p.grid.1 as f64 + 2.0 * patches.min(kept * patches / p.grid.1 as f64);
+            (sums + 2.0 * tokens * 4.0) * channels
+        }
+        Method::Windows => 4.0 * patches * width + 2.0 * tokens * channels,
     };
     Flops { before, after }
 }
