@@ -128,6 +128,16 @@ impl Arranged {
     }
 }
 
+/// A table `[1, ..]` of these dimensions, repeated for as many images as a stream has.
+pub fn for_images(b: &mut Build, what: &str, stream: ValueId, table: ValueId, dims: &[i64]) -> Result<ValueId, Error> {
+    let shape = b.op("stream_shape", "Shape", &[stream], &[], None)?;
+    let first = b.ints(&[0])?;
+    let images = b.op("images", "Gather", &[shape, first], &[("axis", Attribute::Int(0))], None)?;
+    let rest = b.ints(&dims[1..])?;
+    let shape = b.op("table_shape", "Concat", &[images, rest], &[("axis", Attribute::Int(0))], None)?;
+    b.op(what, "Expand", &[table, shape], &[], None)
+}
+
 /// What stands on both sides of the patches' part of a list.
 pub struct Part {
     pub before: Vec<i32>,

@@ -21,14 +21,8 @@ pub fn insert(b: &mut Build, plan: &Plan, pool: &Pool, base: ValueId) -> Result<
     let index = b.numbers(&dims, &index)?;
     let name = b.name("bilinear");
     let weight = b.edit.add_initializer(Tensor::from_f32(name, &dims, &weight))?;
-    // As many images as there are.
-    let shape = b.op("stream_shape", "Shape", &[base], &[], None)?;
-    let first = b.ints(&[0])?;
-    let batch = b.op("images", "Gather", &[shape, first], &[("axis", Attribute::Int(0))], None)?;
-    let rest = b.ints(&dims[1..])?;
-    let shape = b.op("table_shape", "Concat", &[batch, rest], &[("axis", Attribute::Int(0))], None)?;
-    let index = b.op("index", "Expand", &[index, shape], &[], None)?;
-    let weight = b.op("weight", "Expand", &[weight, shape], &[], None)?;
+    let index = arranged::for_images(b, "index", base, index, &dims)?;
+    let weight = arranged::for_images(b, "weight", base, weight, &dims)?;
     Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None })
 }
 

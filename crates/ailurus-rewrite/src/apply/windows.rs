@@ -27,7 +27,7 @@ pub fn insert(b: &mut Build, plan: &Plan, metric: ValueId) -> Result<Partition, 
     let n = of_patches.len();
     let patches = arranged::patches(b, plan, metric)?;
     let spreads = spreads(b, patches, grid, plan.metric_width()?)?;
-    let flags = flags(b, spreads, windows::windows(grid), merged)?;
+    let flags = flags(b, metric, spreads, windows::windows(grid), merged)?;
 
     // 1 for every patch that is in a merged window.
     let none = of_patches.iter().flatten().map(|(window, _)| window + 1).max().unwrap_or(0);
@@ -100,9 +100,16 @@ fn spreads(b: &mut Build, patches: ValueId, (h, w): (usize, usize), width: usize
 }
 
 /// 1 for windows that are merged, and a 0 behind them for patches that have no window: i32 `[B, windows + 1]`.
-fn flags(b: &mut Build, spreads: ValueId, (rows, columns): (usize, usize), merged: usize) -> Result<ValueId, Error> {
+fn flags(
+    b: &mut Build,
+    metric: ValueId,
+    spreads: ValueId,
+    (rows, columns): (usize, usize),
+    merged: usize,
+) -> Result<ValueId, Error> {
     let count = rows * columns + 1;
     let none = b.numbers(&[1, count as i64], &vec![0; count])?;
+    let none = arranged::for_images(b, "no_window", metric, none, &[1, count as i64])?;
     if merged == 0 {
         return Ok(none);
     }
@@ -110,7 +117,6 @@ fn flags(b: &mut Build, spreads: ValueId, (rows, columns): (usize, usize), merge
     let windows = smallest_or_largest(b, "merged_windows", spreads, merged, false)?;
     let zero = arranged::zero_column(b, windows)?;
     let zero = cast(b, zero, DataType::I32)?;
-    let none = b.op("no_window", "Add", &[zero, none], &[], None)?;
     let ones = b.numbers(&[1, merged as i64], &vec![1; merged])?;
     let ones = b.op("windows", "Add", &[zero, ones], &[], None)?;
     b.op("merged_flags", "ScatterElements", &[none, windows, ones], &[("axis", Attribute::Int(1))], None)
