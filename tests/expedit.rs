@@ -1,4 +1,4 @@
-//! Every model of the zoo with grid k-means.
+//! Every model of the zoo with clusters that form a grid.
 
 use ailurus_runtime::testing;
 use ailurus_tests::{

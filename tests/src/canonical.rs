@@ -27,12 +27,13 @@ impl Stream {
             (Layout::TokenBatchChannel, &[t, b, c]) if b == batch => (t, c),
             (Layout::TokenChannel, &[t, c]) if batch == 1 => (t, c),
             (Layout::BatchChannelToken, &[b, c, t]) if b == batch => (t, c),
+            (Layout::Map, &[b, h, w, c]) | (Layout::ChannelMap, &[b, c, h, w]) if b == batch => (h * w, c),
             (Layout::Flat, &[bt, c]) if bt % batch == 0 => (bt / batch, c),
             (layout, dims) => bail!("{dims:?} is not {layout:?} with a batch of {batch}"),
         };
         let data = match layout {
             Layout::TokenBatchChannel => swap(&data, tokens, batch, channels),
-            Layout::BatchChannelToken => flip(&data, channels, tokens),
+            Layout::BatchChannelToken | Layout::ChannelMap => flip(&data, channels, tokens),
             _ => data,
         };
         Ok(Self { batch, tokens, channels, data })

@@ -12,7 +12,7 @@ use crate::{
 };
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
-use ailurus_rewrite::{Emit, Error, Metric, Options, Plan, UnfoldAt, UnfoldMode, options::Keep};
+use ailurus_rewrite::{Emit, Error, Method, Metric, Options, Plan, UnfoldAt, UnfoldMode, options::Keep};
 use ailurus_runtime::{OnnxRuntime, Outputs, Session, testing};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
@@ -168,8 +168,23 @@ impl Subject<'_> {
             let plan = self.planned(&published)?;
             self.fewer(&plan, images, false, n).with_context(|| format!("{:?}, stream, copy", published.keep))?;
             self.weighed(layer, &half, images, n)?;
+            self.windows(layer, &images[..1], n).context("windows")?;
         }
         Ok(None)
+    }
+
+    /// The same for windows instead of density peaks, where the grid is known.
+    fn windows(&self, layer: usize, images: &[(Inputs, Outputs)], n: &mut Numbers) -> Result<()> {
+        let half = Options { method: Method::Windows, ..Options::new(layer) };
+        if self.analysis.grid().is_none() {
+            let refused = self.plan(&half)?.err().map(|(code, _)| code);
+            ensure!(refused.as_deref() == Some("AIL0206"), "with an open grid, windows give {refused:?}");
+            return Ok(());
+        }
+        self.full(&self.planned(&Options { keep: Keep::Ratio { num: 1, den: 1 }, ..half.clone() })?, images, n)?;
+        let plan = self.planned(&half)?;
+        ensure!(ailurus_rewrite::replay(self.analysis, &plan)? == plan, "the plan is another one when it is replayed");
+        self.fewer(&plan, images, true, n)
     }
 
     /// Attention in which clusters weigh as much as their members; refused just where there are no numbers to add to. The
@@ -238,7 +253,7 @@ impl Subject<'_> {
         let declared = |s: &dyn Session| s.outputs().iter().map(|o| (o.name.clone(), o.data_type)).collect::<Vec<_>>();
         ensure!(declared(session.as_ref()) == declared(self.original), "ONNX Runtime sees other outputs");
 
-        let (names, counters) = (Names::of(&rewritten)?, structure::counters(self.analysis)?);
+        let (names, counters) = (Names::of(&rewritten, plan)?, structure::counters(self.analysis)?);
         let wanted = names.all().chain(counters.iter().map(|(_, v, _)| v.as_str()));
         let open = self.exact.load(&probe::with_outputs(&rewritten, wanted)?).context("with clusters shown")?;
         let forms = if every_form { self.forms(plan)? } else { Vec::new() };

@@ -3,7 +3,7 @@
 use crate::run::output;
 use ailurus_onnx::{Graph, Model, NodeId};
 use ailurus_ops::Clusters;
-use ailurus_rewrite::{DOMAIN, Plan};
+use ailurus_rewrite::{DOMAIN, Plan, plan::ClusterPlan};
 use ailurus_runtime::{Outputs, Tensor};
 use anyhow::{Context, Result, ensure};
 
@@ -23,9 +23,12 @@ pub struct Names {
 }
 
 impl Names {
-    /// Finds the clustering node.
-    pub fn of(rewritten: &Model) -> Result<Self> {
+    /// Finds the clustering node, or what stands for one.
+    pub fn of(rewritten: &Model, plan: &Plan) -> Result<Self> {
         let g = &rewritten.graph;
+        if matches!(plan.cluster, ClusterPlan::Windows { .. }) {
+            return Self::of_windows(g, plan);
+        }
         let mut found = g.nodes().map(|(_, n)| n).filter(|n| n.op_type == "AilurusDensityPeaks" && n.domain == DOMAIN);
         let node = found.next().context("no clustering node")?;
         ensure!(found.next().is_none(), "more than one clustering node");
@@ -38,6 +41,16 @@ impl Names {
             size: name(node.output(2))?,
             start: start(g),
         })
+    }
+
+    /// Names of what windows are clustered by: standard operators, known by their names.
+    fn of_windows(g: &Graph, plan: &Plan) -> Result<Self> {
+        let name = |what: &str| format!("ailurus/{}/{what}", plan.layer);
+        // The first of these operators takes the patches out of the sequence.
+        let patches = g.find(&name("patches")).and_then(|v| g.producer(v)).context("no patches")?;
+        let metric = g.node(patches.0).input(0).context("patches of nothing")?;
+        let metric = g.name_of(metric).to_owned();
+        Ok(Self { metric, index: name("index"), anchor: name("anchor"), size: name("size"), start: start(g) })
     }
 
     /// All of them.

@@ -1,15 +1,18 @@
-//! What is checked of grid k-means on one file.
+//! What is checked on one file of the methods whose clusters form a grid: k-means and pooling.
 
 use crate::{
+    canonical::Stream,
     case::Case,
     deviation::{self, Precision},
-    probe, quantized,
+    pool, probe, quantized,
     run::{self, Loader},
     structure,
 };
 use ailurus_analyze::Analysis;
 use ailurus_onnx::Model;
-use ailurus_rewrite::{Emit, Error, Expedit, Method, Options, Plan, Tables, UnfoldAt, UnfoldMode};
+use ailurus_rewrite::{
+    Emit, Error, Expedit, Method, Options, Plan, Pool, Tables, UnfoldAt, UnfoldMode, layout::Layout, plan::ClusterPlan,
+};
 use ailurus_runtime::{OnnxRuntime, Outputs, Session, testing};
 use anyhow::{Context, Result, ensure};
 
@@ -60,6 +63,7 @@ impl Subject<'_> {
         let grid = self.analysis.grid();
         let small = grid.map_or((2, 2), |(h, w)| (h.div_ceil(2), w.div_ceil(2)));
         let options = |e| Options { method: Method::Expedit(e), ..Options::new(layer) };
+        let pooled = |grid, tables| Options { method: Method::Pool(Pool { grid, tables }), ..Options::new(layer) };
         let half = match ailurus_rewrite::plan(self.analysis, &options(Expedit::new(small))) {
             Ok(plan) => plan,
             Err(e @ Error::Refused(_)) => return Ok(Outcome::Refused(e.code())),
@@ -76,14 +80,24 @@ impl Subject<'_> {
             let plan = ailurus_rewrite::plan(self.analysis, &options)?;
             self.fewer(&plan, false).with_context(|| format!("{options:?}"))?;
         }
-        let Some(grid) = grid else { return Ok(Outcome::Verified(None)) };
+        let Some(grid) = grid else {
+            let refused = ailurus_rewrite::plan(self.analysis, &pooled(small, Tables::Resize)).err().map(|e| e.code());
+            ensure!(refused.as_deref() == Some("AIL0206"), "with an open grid, pooling gives {refused:?}");
+            return Ok(Outcome::Verified(None));
+        };
+        let plan = ailurus_rewrite::plan(self.analysis, &pooled(small, Tables::Resize))?;
+        ensure!(ailurus_rewrite::replay(self.analysis, &plan)? == plan, "the plan is another one when it is replayed");
+        self.fewer(&plan, true).context("pooled")?;
+        let plan = Options { unfold: UnfoldMode::Copy, unfold_at: UnfoldAt::Latest, ..pooled(small, Tables::Gather) };
+        self.fewer(&ailurus_rewrite::plan(self.analysis, &plan)?, false).context("pooled, copies")?;
         let mut worst = 0f64;
-        for tables in [Tables::Resize, Tables::Gather] {
-            let plan = ailurus_rewrite::plan(self.analysis, &options(Expedit { tables, ..Expedit::new(grid) }))?;
+        let whole = [Tables::Resize, Tables::Gather].map(|tables| options(Expedit { tables, ..Expedit::new(grid) }));
+        for options in whole.into_iter().chain([pooled(grid, Tables::Resize)]) {
+            let plan = ailurus_rewrite::plan(self.analysis, &options)?;
             let rewritten = ailurus_rewrite::apply(self.model, &plan, Emit::Function)?;
             let got = run::run(self.usual.load(&rewritten)?.as_ref(), &self.case.inputs)?;
             let error = deviation::outputs(&self.wanted, &got)?;
-            ensure!(error <= self.precision.at_full(), "every patch a cluster, {tables:?}: off by {error:.1e}");
+            ensure!(error <= self.precision.at_full(), "every patch a cluster, {options:?}: off by {error:.1e}");
             worst = worst.max(error);
         }
         Ok(Outcome::Verified(Some(worst)))
@@ -102,18 +116,26 @@ impl Subject<'_> {
         ensure!(changed > 1e-6 && changed.is_finite(), "merging changes the outputs by {changed}");
 
         let counters = structure::counters(self.analysis)?;
-        let node = rewritten.graph.nodes().find(|(_, n)| n.op_type == "AilurusGridKMeans");
-        let (z, index) = node.and_then(|(_, n)| Some((n.output(0)?, n.output(1)?))).context("no clusters")?;
-        let (z, index) = (rewritten.graph.name_of(z).to_owned(), rewritten.graph.name_of(index).to_owned());
-        let names = counters.iter().map(|(_, v, _)| v.as_str()).chain([z.as_str(), index.as_str()]);
+        let [z, index, weight] = ["merged", "index", "weight"].map(|what| format!("ailurus/{}/{what}", plan.layer));
+        let own = [&z, &index, &weight, &plan.cut.value].map(String::as_str);
+        let names = counters.iter().map(|(_, v, _)| v.as_str()).chain(own);
         let open = self.exact.load(&probe::with_outputs(&rewritten, names)?).context("with clusters shown")?;
         let shown = run::run(open.as_ref(), &self.case.inputs)?;
-        let (full, rows) = (run::output(&shown, &index)?.dims()[1], run::output(&shown, &z)?.dims()[1]);
+        let (batch, full) = (run::output(&shown, &index)?.dims()[0], run::output(&shown, &index)?.dims()[1]);
+        let rows = run::output(&shown, &z)?.dims()[1];
         ensure!(plan.tokens.sequence().is_none_or(|n| n == full), "{full} tokens");
         ensure!(plan.tokens.rows() == Some(rows), "{rows} rows");
-        // Inside windows attention runs on fewer tokens than there are; the sizes there are looked at in `tests/windows.rs`.
+        // Inside windows attention runs on fewer tokens than there are; the sizes there are looked at in `tests/attention_windows.rs`.
         if self.analysis.trunk.window_behind(0).is_none() {
             structure::tokens(&counters, &shown, plan, full, rows)?;
+        }
+        if let (ClusterPlan::Pool { pool }, None) = (&plan.cluster, &plan.cut.quantization) {
+            let merged = Stream::read(run::output(&shown, &z)?, Layout::BatchTokenChannel, batch)?;
+            let base = Stream::read(run::output(&shown, &plan.cut.value)?, plan.cut.layout, batch)?;
+            let index = run::output(&shown, &index)?.as_i32().context("not i32")?;
+            let weight = run::output(&shown, &weight)?.as_f32().context("not f32")?;
+            let error = pool::check(plan, pool, &base, &merged, index, weight)?;
+            ensure!(error <= self.precision.at_metric(), "pooling is off by {error:.1e}");
         }
         if !every_form {
             return Ok(());

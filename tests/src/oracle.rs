@@ -19,6 +19,7 @@ use crate::{
     quantized::{self, Steps},
     run::{self, Loader},
     taps::places,
+    windows,
 };
 use ailurus_analyze::{Analysis, axis::Run, cores::Core};
 use ailurus_onnx::{GraphEdit, Model, Use, ValueId};
@@ -125,8 +126,10 @@ impl<'a> Oracle<'a> {
 
     /// The clusters of the definition.
     pub fn clusters(&self, seen: &Before) -> Result<Clusters> {
-        let ClusterPlan::DensityPeaks(peaks) = &self.plan.cluster else {
-            anyhow::bail!("the oracle knows density peaks only")
+        let peaks = match &self.plan.cluster {
+            ClusterPlan::DensityPeaks(peaks) => peaks,
+            ClusterPlan::Windows { .. } => return windows::clusters(self.plan, &seen.metric),
+            _ => anyhow::bail!("the oracle knows clusters that are parts of a whole"),
         };
         let (params, m) = (apply::density_peaks(self.plan, peaks), &seen.metric);
         Ok(match seen.dtype {

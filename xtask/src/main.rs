@@ -47,6 +47,8 @@ enum Command {
     BenchIoRewrite(commands::bench_io::RewriteArgs),
     /// Rewrite the real models at several settings, measure quality and speed, write docs/results.md
     Demo(commands::demo::Args),
+    /// Measure the methods of merging beside each other on the real models, write the last section of docs/results.md
+    Methods(commands::methods::Args),
     /// Pack the library for ONNX Runtime: header, licences, checksums
     Dist(commands::dist::Args),
     /// Run every test with everything it can need, and list what was skipped
@@ -66,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Command::Memcheck(args) => commands::memcheck::run(&args),
         Command::BenchIoRewrite(args) => commands::bench_io::rewrite(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Methods(args) => commands::methods::run(&args),
         Command::Dist(args) => commands::dist::run(&args),
         Command::Test(args) => commands::test::run(&args),
     }

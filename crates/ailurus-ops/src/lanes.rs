@@ -33,12 +33,21 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 
 /// The partial sums of one pair in registers. Compilers do not find them in plain loops over arrays.
 pub(crate) trait Sums: Copy {
+    /// Whether there are registers for some twenty of these.
+    const MANY: bool;
     /// All zero.
     fn zero() -> Self;
     /// Adds the squared differences of sixteen channels, every operation rounded to f32 (no fused multiply-add).
     fn add(self, a: &[f32; LANES], b: &[f32; LANES]) -> Self;
+    /// Adds sixteen numbers times a weight, both operations rounded to f32.
+    fn add_weighted(self, weight: f32, x: &[f32; LANES]) -> Self;
     /// The partial sums.
     fn get(self) -> [f32; LANES];
+    /// The partial sums folded in halves.
+    #[inline(always)]
+    fn folded(self) -> f32 {
+        fold(self.get())
+    }
 }
 
 /// Partial sums in an array.
@@ -46,6 +55,7 @@ pub(crate) trait Sums: Copy {
 pub(crate) struct Plain([f32; LANES]);
 
 impl Sums for Plain {
+    const MANY: bool = false;
     #[inline(always)]
     fn zero() -> Self {
         Self([0.0; LANES])
@@ -59,51 +69,54 @@ impl Sums for Plain {
         self
     }
     #[inline(always)]
+    fn add_weighted(mut self, weight: f32, x: &[f32; LANES]) -> Self {
+        self.0.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x);
+        self
+    }
+    #[inline(always)]
     fn get(self) -> [f32; LANES] {
         self.0
     }
 }
 
-/// Σ_c (a_c − b_c)² for K tokens b.
+/// Σ_c (a_c − b_c)² for A tokens a and K tokens b of as many channels. Every token is read once for several others: that,
+/// more than arithmetic, is what a sum costs.
 #[inline(always)]
-pub(crate) fn squared_distances<S: Sums, const K: usize>(a: &[f32], b: [&[f32]; K]) -> [f32; K] {
-    squared_distances_below::<S, K>(a, b, f32::INFINITY)
-}
-
-/// Sixteens of channels between two looks at how far the sums have come.
-const LOOK: usize = 8;
-
-/// As [`squared_distances`], but may give up when all sums have grown beyond `bound`: what comes back is then beyond it,
-/// too, and less than the distance. Exact, as partial sums only grow, rounded or not, and so does what they fold to.
-#[inline(always)]
-pub(crate) fn squared_distances_below<S: Sums, const K: usize>(a: &[f32], b: [&[f32]; K], bound: f32) -> [f32; K] {
-    let (whole, rest) = a.as_chunks::<LANES>();
-    let b = b.map(|b| b[..a.len()].as_chunks::<LANES>());
-    let mut sums = [S::zero(); K];
-    let bounded = bound < f32::INFINITY;
-    for (run, part) in whole.chunks(LOOK).enumerate() {
-        for (c, a) in (run * LOOK..).zip(part) {
+pub(crate) fn squared_distances<S: Sums, const A: usize, const K: usize>(
+    a: [&[f32]; A],
+    b: [&[f32]; K],
+) -> [[f32; K]; A] {
+    let channels = a[0].len();
+    let a = a.map(|a| a[..channels].as_chunks::<LANES>());
+    let b = b.map(|b| b[..channels].as_chunks::<LANES>());
+    let mut sums = [[S::zero(); K]; A];
+    for c in 0..channels / LANES {
+        for j in 0..A {
             for k in 0..K {
-                sums[k] = sums[k].add(a, &b[k].0[c]);
-            }
-        }
-        if bounded {
-            let so_far = sums.map(|sums| fold(sums.get()));
-            if so_far.iter().all(|&q| q > bound) {
-                return so_far;
+                sums[j][k] = sums[j][k].add(&a[j].0[c], &b[k].0[c]);
             }
         }
     }
-    let mut out = [0.0; K];
-    for k in 0..K {
-        let mut sums = sums[k].get();
-        for (sum, (a, b)) in sums.iter_mut().zip(rest.iter().zip(b[k].1)) {
-            let difference = a - b;
-            *sum += difference * difference;
+    let mut out = [[0.0; K]; A];
+    for j in 0..A {
+        for k in 0..K {
+            out[j][k] = finish(sums[j][k], a[j].1, b[k].1);
         }
-        out[k] = fold(sums);
     }
     out
+}
+
+/// Adds the channels behind the last whole sixteen, and folds.
+#[inline(always)]
+fn finish<S: Sums>(sums: S, a: &[f32], b: &[f32]) -> f32 {
+    if a.is_empty() {
+        return sums.folded();
+    }
+    // Differences of 0, and thus sums as they are, where there is no channel.
+    let mut last = [[0.0; LANES]; 2];
+    last[0][..a.len()].copy_from_slice(a);
+    last[1][..b.len()].copy_from_slice(b);
+    sums.add(&last[0], &last[1]).folded()
 }
 
 /// Work that is done with partial sums in registers of some width. Implementations mark `run` `#[inline(always)]`, so that
@@ -133,9 +146,11 @@ pub(crate) fn widest(work: impl Wide) {
 pub(crate) mod x86 {
     use super::{LANES, Sums, Wide};
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-        _mm256_sub_ps, _mm512_add_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-        _mm512_sub_ps,
+        __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
+        _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_mul_ps,
+        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_castps_pd,
+        _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
+        _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     /// Made only inside of [`avx512`].
@@ -143,6 +158,8 @@ pub(crate) mod x86 {
     struct Avx512(__m512);
 
     impl Sums for Avx512 {
+        const MANY: bool = true;
+
         #[inline(always)]
         fn zero() -> Self {
             // SAFETY: the processor has AVX-512, or nobody would be here.
@@ -157,11 +174,25 @@ pub(crate) mod x86 {
             }
         }
         #[inline(always)]
+        fn add_weighted(self, weight: f32, x: &[f32; LANES]) -> Self {
+            // SAFETY: as above; the array holds the sixteen numbers that are read.
+            unsafe { Self(_mm512_add_ps(self.0, _mm512_mul_ps(_mm512_set1_ps(weight), _mm512_loadu_ps(x.as_ptr())))) }
+        }
+        #[inline(always)]
         fn get(self) -> [f32; LANES] {
             let mut out = [0.0; LANES];
             // SAFETY: as above; the array has room for the sixteen numbers that are written.
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
             out
+        }
+        #[inline(always)]
+        fn folded(self) -> f32 {
+            // SAFETY: as above.
+            unsafe {
+                let upper = _mm512_castps_pd(self.0);
+                let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(upper));
+                fold8(_mm256_add_ps(_mm512_castps512_ps256(self.0), upper))
+            }
         }
     }
 
@@ -170,6 +201,8 @@ pub(crate) mod x86 {
     struct Avx2([__m256; 2]);
 
     impl Sums for Avx2 {
+        const MANY: bool = false;
+
         #[inline(always)]
         fn zero() -> Self {
             // SAFETY: the processor has AVX2, or nobody would be here.
@@ -188,6 +221,15 @@ pub(crate) mod x86 {
             Self([half(0), half(1)])
         }
         #[inline(always)]
+        fn add_weighted(self, weight: f32, x: &[f32; LANES]) -> Self {
+            let half = |at: usize| {
+                let x = &x[at * 8..][..8];
+                // SAFETY: as above; the slice holds the eight numbers that are read.
+                unsafe { _mm256_add_ps(self.0[at], _mm256_mul_ps(_mm256_set1_ps(weight), _mm256_loadu_ps(x.as_ptr()))) }
+            };
+            Self([half(0), half(1)])
+        }
+        #[inline(always)]
         fn get(self) -> [f32; LANES] {
             let mut out = [0.0; LANES];
             for (out, half) in out.chunks_exact_mut(8).zip(self.0) {
@@ -195,6 +237,25 @@ pub(crate) mod x86 {
                 unsafe { _mm256_storeu_ps(out.as_mut_ptr(), half) };
             }
             out
+        }
+        #[inline(always)]
+        fn folded(self) -> f32 {
+            // SAFETY: as above.
+            unsafe { fold8(_mm256_add_ps(self.0[0], self.0[1])) }
+        }
+    }
+
+    /// Folds eight partial sums in halves.
+    ///
+    /// # Safety
+    /// The processor has AVX.
+    #[inline(always)]
+    unsafe fn fold8(sums: __m256) -> f32 {
+        // SAFETY: the caller promises AVX.
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
     }
 
@@ -217,19 +278,25 @@ mod tests {
         (i as u32).wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 * 8.0 - 4.0
     }
 
-    struct Distances<'a> {
+    /// Distances of the first token to four others, alone and beside another, and a weighted sum of its first channels.
+    struct All<'a> {
         x: &'a [f32],
         channels: usize,
-        bound: f32,
         out: &'a mut Vec<f32>,
     }
 
-    impl Wide for Distances<'_> {
+    impl Wide for All<'_> {
         #[inline(always)]
         fn run<S: Sums>(self) {
             let token = |i: usize| &self.x[i * self.channels..(i + 1) * self.channels];
-            let four = [token(1), token(2), token(3), token(4)];
-            self.out.extend(squared_distances_below::<S, PAIRS>(token(0), four, self.bound));
+            let others = [token(1), token(2), token(3), token(4)];
+            let [alone] = squared_distances::<S, 1, PAIRS>([token(0)], others);
+            let [_, beside] = squared_distances::<S, 2, PAIRS>([token(1), token(0)], others);
+            assert_eq!(alone, beside);
+            self.out.extend(alone);
+            let (sixteens, _) = self.x.as_chunks::<LANES>();
+            let sums = sixteens.iter().fold(S::zero(), |sums, x| sums.add_weighted(0.3, x));
+            self.out.extend(sums.get());
         }
     }
 
@@ -238,36 +305,23 @@ mod tests {
         for channels in [1, 7, 15, 16, 17, 64, 100, 300] {
             let x: Vec<f32> = (0..5 * channels).map(value).collect();
             let token = |i: usize| &x[i * channels..(i + 1) * channels];
-            let expected: Vec<f32> = (1..5).map(|j| squared_distance(token(0), token(j))).collect();
-            for bound in [f32::INFINITY, f32::MAX] {
-                let mut out = Vec::new();
-                widest(Distances { x: &x, channels, bound, out: &mut out });
-                assert_eq!(out, expected);
+            let mut expected: Vec<f32> = (1..5).map(|j| squared_distance(token(0), token(j))).collect();
+            let mut sums = [0.0f32; LANES];
+            x.as_chunks::<LANES>().0.iter().for_each(|x| (0..LANES).for_each(|l| sums[l] += 0.3 * x[l]));
+            expected.extend(sums);
+            let mut out = Vec::new();
+            widest(All { x: &x, channels, out: &mut out });
+            assert_eq!(out, expected);
+            out.clear();
+            All { x: &x, channels, out: &mut out }.run::<Plain>();
+            assert_eq!(out, expected);
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
                 out.clear();
-                Distances { x: &x, channels, bound, out: &mut out }.run::<Plain>();
+                // SAFETY: the feature was just detected.
+                unsafe { x86::avx2(All { x: &x, channels, out: &mut out }) };
                 assert_eq!(out, expected);
-                #[cfg(target_arch = "x86_64")]
-                if is_x86_feature_detected!("avx2") {
-                    out.clear();
-                    // SAFETY: the feature was just detected.
-                    unsafe { x86::avx2(Distances { x: &x, channels, bound, out: &mut out }) };
-                    assert_eq!(out, expected);
-                }
             }
-        }
-    }
-
-    #[test]
-    fn what_gives_up_is_beyond_the_bound_and_below_the_distance() {
-        let channels = 700;
-        let x: Vec<f32> = (0..5 * channels).map(value).collect();
-        let exact: Vec<f32> =
-            (1..5).map(|j| squared_distance(&x[..channels], &x[j * channels..][..channels])).collect();
-        let bound = exact.iter().copied().fold(f32::INFINITY, f32::min) / 3.0;
-        let mut out = Vec::new();
-        widest(Distances { x: &x, channels, bound, out: &mut out });
-        for (got, exact) in out.iter().zip(&exact) {
-            assert!(*got > bound && got < exact, "{got} of {exact}, bound {bound}");
         }
     }
 }

@@ -18,6 +18,7 @@
 mod attribute;
 pub mod body;
 mod density_peaks;
+mod dots;
 mod element;
 mod error;
 mod grid;

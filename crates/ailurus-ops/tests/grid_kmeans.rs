@@ -184,6 +184,29 @@ fn kernels_agree_at_model_size() {
     }
 }
 
+/// What streams of models look like: smooth over the grid, with a few channels and a few tokens far beyond the others, all
+/// of it far from 0; and every second patch the exact duplicate of its neighbour, so that many distances are equal.
+#[test]
+fn kernels_agree_on_structured_streams() {
+    let (grid, clusters, channels) = ((20, 24), (11, 13), 130);
+    for neighbors in [1, 4, 20] {
+        let params = GridKMeans { neighbors, ..GridKMeans::new(1, 0, Some(grid), clusters) };
+        let noise = Random(9).list((grid.0 * grid.1 + 1) * channels);
+        let value = |t: usize, c: usize| {
+            let i = t.saturating_sub(1) & !1;
+            let (y, x) = ((i / grid.1) as f32, (i % grid.1) as f32);
+            let size = if c % 40 == 7 { 50.0 } else { 1.0 } * if i.is_multiple_of(58) { 20.0 } else { 1.0 };
+            let smooth = (0.2 * y + c as f32).sin() + (0.15 * x - c as f32).cos();
+            size * (smooth + 0.1 * noise[i * channels + c]) + 3.0
+        };
+        let x = (0..noise.len()).map(|at| value(at / channels, at % channels)).collect();
+        let case = Case { params, grid, batch: 1, channels, x };
+        let [expected, got] = both(&case, &case.x, &Rayon);
+        check_promises(&case, &expected);
+        assert_equal(&expected, &got);
+    }
+}
+
 /// Nothing distinguishes the centres: all weigh the same, the lower numbers come first, and all are what the patches are.
 #[test]
 fn equal_patches_have_equal_weights() {

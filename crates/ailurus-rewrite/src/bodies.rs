@@ -30,6 +30,8 @@ pub fn add(edit: &mut GraphEdit, plan: &Plan) -> Result<(), Error> {
         ClusterPlan::Expedit { expedit } => {
             (vec![("AilurusGridKMeans", grid_kmeans(plan, expedit).body(options, channels)?)], Assignment::Soft)
         }
+        ClusterPlan::Pool { .. } => (vec![], Assignment::Soft),
+        ClusterPlan::Windows { .. } => (vec![("AilurusMerge", Merge.body(options)?)], Assignment::Hard),
     };
     let uses = |mode: UnfoldMode| plan.unfolds.iter().any(|u| u.mode == mode);
     if uses(UnfoldMode::Residual) {

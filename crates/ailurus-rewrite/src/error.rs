@@ -27,6 +27,16 @@ pub enum Error {
     /// Options that do not go together.
     #[error("AIL0403: the options do not go together: {0}")]
     Options(&'static str),
+    /// Windows hold too few patches.
+    #[error(
+        "AIL0404: windows of two by two patches leave at least {least} tokens, and {wanted} are asked for\n  next: keep {least} or more (--tokens {least}), or use --method ailurus"
+    )]
+    Windows {
+        /// tokens asked for
+        wanted: usize,
+        /// fewest tokens
+        least: usize,
+    },
     /// A plan contradicts itself.
     #[error("AIL0402: the plan is not usable: {0}\n  next: make a new plan with `ailurus plan`")]
     Plan(String),
@@ -59,6 +69,7 @@ impl Error {
             Self::Operator(e) => e.code().to_owned(),
             Self::Foreign { .. } => "AIL0401".to_owned(),
             Self::Options(_) => "AIL0403".to_owned(),
+            Self::Windows { .. } => "AIL0404".to_owned(),
             Self::Plan(_) | Self::Edited { .. } => "AIL0402".to_owned(),
         }
     }

@@ -23,11 +23,13 @@ pub mod report;
 mod simulate;
 mod skip;
 pub mod tables;
+mod windows;
 
 pub use apply::apply;
+pub use apply::index_name;
 pub use error::Error;
 pub use layer::Layer;
-pub use options::{Emit, Expedit, Method, Metric, Options, Tables, UnfoldAt, UnfoldMode};
+pub use options::{Emit, Expedit, Method, Metric, Options, Pool, Tables, UnfoldAt, UnfoldMode};
 pub use plan::Plan;
 pub use planner::plan;
 pub use prepare::prepare;

@@ -3,23 +3,31 @@
 use crate::{
     error::Error,
     options::{Keep, Method, Metric, Options},
-    plan::{ClusterPlan, DensityPeaksPlan, ExpeditPlan},
+    plan::{ClusterPlan, DensityPeaksPlan, ExpeditPlan, WindowsPlan},
+    windows,
 };
-use ailurus_analyze::Analysis;
+use ailurus_analyze::{Analysis, Code, Refusal};
 use ailurus_ops::{DensityPeaks, GridKMeans, Norm, TemperatureMode};
 
 /// Refuses options that the method has no use for: they would be ignored.
 pub fn check(options: &Options) -> Result<(), Error> {
-    let Method::Expedit(_) = options.method else { return Ok(()) };
+    if options.method.grid().is_none() {
+        return Ok(());
+    }
     if options.proportional {
         return Err(Error::Options(
-            "clusters of the method expedit have no members to count, so attention cannot weigh them by their size",
+            "clusters that form a grid (expedit, pool) have no members to count, so attention cannot weigh them by their size",
         ));
     }
-    if options.metric == Metric::Keys {
-        return Err(Error::Options("the method expedit measures distances on the stream, which it merges"));
+    match options.method {
+        Method::Expedit(_) if options.metric == Metric::Keys => {
+            Err(Error::Options("the method expedit measures distances on the stream, which it merges"))
+        }
+        Method::Pool(_) if options.metric == Metric::Keys => {
+            Err(Error::Options("the method pool measures no distances"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// How many clusters there are: as a plan says it, and in numbers when static.
@@ -47,7 +55,34 @@ pub fn clusters(a: &Analysis, options: &Options) -> Result<(Keep, Option<usize>)
             params.validate()?;
             Ok((Keep::Tokens(params.tokens()), Some(params.tokens())))
         }
+        Method::Pool(p) => {
+            known_grid(a, "pool")?;
+            fits(p.grid, a.grid())?;
+            let clusters = p.grid.0 * p.grid.1;
+            Ok((Keep::Tokens(clusters), Some(clusters)))
+        }
+        Method::Windows => {
+            let clusters = windows::clusters(known_grid(a, "windows")?, options.keep)?;
+            Ok((options.keep, Some(clusters)))
+        }
     }
+}
+
+/// The grid of patches, which has to be known when the model is rewritten.
+fn known_grid(a: &Analysis, method: &str) -> Result<(usize, usize), Error> {
+    a.grid().ok_or_else(|| {
+        Refusal::new(
+            Code::AIL0206,
+            format!("the grid of patches is only known at run time, and --method {method} needs it when rewriting"),
+            "fix the input size of the model, or use --method ailurus or expedit",
+        )
+        .into()
+    })
+}
+
+/// Checks a grid of clusters over a grid of patches, as grid k-means does.
+pub fn fits(clusters: (usize, usize), grid: Option<(usize, usize)>) -> Result<(), Error> {
+    Ok(GridKMeans::new(0, 0, grid, clusters).validate()?)
 }
 
 /// The method in a plan.
@@ -59,6 +94,8 @@ pub fn plan(options: &Options) -> ClusterPlan {
             spatial_mix: options.spatial_mix,
         }),
         Method::Expedit(e) => ClusterPlan::Expedit { expedit: e.into() },
+        Method::Pool(pool) => ClusterPlan::Pool { pool },
+        Method::Windows => ClusterPlan::Windows { windows: WindowsPlan {} },
     }
 }
 

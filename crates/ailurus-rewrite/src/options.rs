@@ -111,6 +111,31 @@ pub enum Method {
     Ailurus,
     /// Grid k-means: clusters that form a smaller grid, a token is made of several.
     Expedit(Expedit),
+    /// Average pooling to a smaller grid, and bilinear resizing back: does not look at the tokens.
+    Pool(Pool),
+    /// Windows of two by two patches, those whose patches differ least become one token each.
+    Windows,
+}
+
+impl Method {
+    /// Rows and columns of clusters, where they form a grid, and how tables are read for them.
+    pub(crate) fn grid(&self) -> Option<((usize, usize), Tables)> {
+        match self {
+            Self::Expedit(e) => Some((e.grid, e.tables)),
+            Self::Pool(p) => Some((p.grid, p.tables)),
+            Self::Ailurus | Self::Windows => None,
+        }
+    }
+}
+
+/// Parameters of [`Method::Pool`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Rows and columns of clusters.
+    pub grid: (usize, usize),
+    /// How tables are read.
+    pub tables: Tables,
 }
 
 /// Parameters of [`Method::Expedit`].

@@ -2,8 +2,9 @@
 
 use crate::{
     layout::Layout,
-    options::{Expedit, Keep, Tables, UnfoldAt, UnfoldMode},
+    options::{Expedit, Keep, Pool, Tables, UnfoldAt, UnfoldMode},
 };
+use crate::{method, windows};
 use ailurus_onnx::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +99,42 @@ pub enum ClusterPlan {
         /// Parameters.
         expedit: ExpeditPlan,
     },
+    /// By average pooling.
+    Pool {
+        /// Parameters.
+        pool: Pool,
+    },
+    /// Of windows of two by two patches.
+    Windows {
+        /// There are no parameters.
+        windows: WindowsPlan,
+    },
 }
+
+impl ClusterPlan {
+    /// Rows and columns of clusters, where they form a grid.
+    pub fn grid(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::DensityPeaks(_) | Self::Windows { .. } => None,
+            Self::Expedit { expedit } => Some(expedit.grid),
+            Self::Pool { pool } => Some(pool.grid),
+        }
+    }
+
+    /// How tables are read for clusters that form a grid.
+    pub(crate) fn tables(&self) -> Tables {
+        match self {
+            Self::DensityPeaks(_) | Self::Windows { .. } => Tables::default(),
+            Self::Expedit { expedit } => expedit.tables,
+            Self::Pool { pool } => pool.tables,
+        }
+    }
+}
+
+/// Nothing: how many windows are merged follows from the number of clusters asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowsPlan {}
 
 /// Parameters of `AilurusGridKMeans`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -460,15 +496,27 @@ impl Plan {
         }
         if let Some(patches) = t.patches {
             let params = ailurus_ops::DensityPeaks::new(t.prefix, t.suffix, t.grid, t.keep.into());
-            if Some(params.tokens(patches)?) != t.clusters {
+            let clusters = match (&self.cluster, t.grid) {
+                (ClusterPlan::Windows { .. }, Some(grid)) => windows::clusters(grid, t.keep)?,
+                _ => params.tokens(patches)?,
+            };
+            if Some(clusters) != t.clusters {
                 return bad(format!("{:?} of {patches} patches is not {:?} clusters", t.keep, t.clusters));
             }
         }
+        if matches!(self.cluster, ClusterPlan::Pool { .. } | ClusterPlan::Windows { .. }) && t.grid.is_none() {
+            return bad("its method needs a grid of patches that is known".into());
+        }
         if let ClusterPlan::Expedit { expedit } = &self.cluster {
             crate::apply::grid_kmeans(self, expedit).validate()?;
-            if t.clusters != expedit.grid.0.checked_mul(expedit.grid.1) {
-                return bad(format!("{:?} clusters are not a grid of {:?}", t.clusters, expedit.grid));
-            }
+        }
+        if let Some(grid) = self.cluster.grid()
+            && t.clusters != grid.0.checked_mul(grid.1)
+        {
+            return bad(format!("{:?} clusters are not a grid of {grid:?}", t.clusters));
+        }
+        if let ClusterPlan::Pool { pool } = &self.cluster {
+            method::fits(pool.grid, t.grid)?;
         }
         let unfolded = self.unfolds.iter().filter_map(|u| u.quantization.as_ref());
         let measured = if let MetricPlan::Keys(k) = &self.metric { k.quantization.as_ref() } else { None };

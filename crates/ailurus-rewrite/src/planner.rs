@@ -25,24 +25,26 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
     let t = &a.trunk.tokens;
     method::check(options)?;
     let (keep, clusters) = method::clusters(a, options)?;
-    let on_grid = matches!(options.method, Method::Expedit(_));
-    if !on_grid {
-        windows(a, layer)?;
+    let on_grid = options.method.grid();
+    if on_grid.is_none() {
+        without_windows(a, layer)?;
     }
-    let cut = cut(a, layer, on_grid)?;
-    let tables = if let Method::Expedit(e) = options.method { Some(e.tables) } else { None };
-    let sim = match options.method {
-        Method::Expedit(e) if grid::needs_grid(a, layer) => {
-            grid::simulate(a, grid::Extent { layer, grid: e.grid, unfold: options.unfold, tables: e.tables })?
+    let cut = cut(a, layer, on_grid.is_some())?;
+    let sim = match on_grid {
+        Some((grid, tables)) if grid::needs_grid(a, layer) => {
+            grid::simulate(a, grid::Extent { layer, grid, unfold: options.unfold, tables })?
         }
-        _ => simulate(a, Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables })?,
+        _ => {
+            let tables = on_grid.map(|(_, tables)| tables);
+            simulate(a, Extent { layer, clusters, unfold: options.unfold, at: options.unfold_at, tables })?
+        }
     };
     let mut notes = Vec::new();
     if grid::needs_grid(a, layer) && options.unfold_at == UnfoldAt::Latest {
         notes.push("blocks with windows, or with a map as their stream, are unfolded where they end".into());
     }
     let metric = match (options.method, options.metric) {
-        (Method::Expedit(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
+        (Method::Expedit(_) | Method::Pool(_), _) | (_, Metric::Stream) => MetricPlan::Stream,
         (_, wish) => match metric::keys(a, layer) {
             Some(keys) => MetricPlan::Keys(keys),
             None if wish == Metric::Keys => {
@@ -103,7 +105,7 @@ pub fn plan(a: &Analysis, options: &Options) -> Result<Plan, Error> {
 }
 
 /// Refuses windows behind the cut: clusters of any shape cannot be cut into windows.
-fn windows(a: &Analysis, layer: usize) -> Result<(), Refusal> {
+fn without_windows(a: &Analysis, layer: usize) -> Result<(), Refusal> {
     match a.trunk.window_behind(layer) {
         Some(core) => Err(Refusal {
             next: "use --method expedit --grid ROWSxCOLUMNS, whose clusters are a grid that is cut into windows again"
@@ -276,6 +278,12 @@ fn count(
             let back = 2.0 * tokens * (e.neighbors as f64).min(kept) * channels;
             e.iterations as f64 * iteration + 3.0 * patches * kept * channels + back
         }
+        // Sums over rows and columns of the pooled grid, and the way back.
+        Method::Pool(p) => {
+            let sums = 2.0 * patches * p.grid.1 as f64 + 2.0 * patches.min(kept * patches / p.grid.1 as f64);
+            (sums + 2.0 * tokens * 4.0) * channels
+        }
+        Method::Windows => 4.0 * patches * width + 2.0 * tokens * channels,
     };
     Flops { before, after }
 }

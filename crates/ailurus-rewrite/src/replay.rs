@@ -22,7 +22,7 @@ pub fn replay(a: &Analysis, saved: &Plan) -> Result<Plan, Error> {
     known_names(a, saved)?;
     let options = settings(saved);
     let mut fresh = planner::plan(a, &options)?;
-    if matches!(saved.cluster, ClusterPlan::Expedit { .. }) && saved.tokens.keep != fresh.tokens.keep {
+    if saved.cluster.grid().is_some() && saved.tokens.keep != fresh.tokens.keep {
         // A number of clusters is no grid of them.
         let text = |keep| serde_json::to_value(keep).unwrap_or_default().to_string();
         return Err(edited("tokens.keep".into(), text(saved.tokens.keep), text(fresh.tokens.keep)));
@@ -60,6 +60,8 @@ pub fn settings(plan: &Plan) -> Options {
             Options { neighbors, window, spatial_mix, ..plain }
         }
         ClusterPlan::Expedit { expedit } => Options { method: Method::Expedit(expedit.into()), ..plain },
+        ClusterPlan::Pool { pool } => Options { method: Method::Pool(pool), ..plain },
+        ClusterPlan::Windows { .. } => Options { method: Method::Windows, ..plain },
     };
     Options {
         keep: plan.tokens.keep,

@@ -206,14 +206,21 @@ const TABLE: &[(&str, &str, &str)] = &[
         "plan not usable",
         "The plan has another format version, contradicts itself, or says something that the analysis of the model does not; \
          the message names the field. These may be edited: `tokens.keep` (what depends on the number of clusters follows), \
-         `cluster` (of `--method expedit` not its grid), `metric` from keys to `\"stream\"`, the `mode` of an unfold from `residual` to `copy`, and entries of \
+         `cluster` (of `--method expedit` and `pool` not its grid), `metric` from keys to `\"stream\"`, the `mode` of an unfold from `residual` to `copy`, and entries of \
          `proportional` may be left out. For everything else make a new plan with `ailurus plan`.",
     ),
     (
         "AIL0403",
         "options that do not go together",
         "The method of clustering has no use for another option: grid k-means (`--method expedit`) measures distances on \
-         the stream, and its clusters have no members to count for `--proportional-attention`.",
+         the stream, average pooling (`--method pool`) measures none, and their clusters have no members to count for \
+         `--proportional-attention`.",
+    ),
+    (
+        "AIL0404",
+        "windows hold too few patches",
+        "`--method windows` makes one token of the four patches of a window, so about a quarter of the patches is the least \
+         that it can keep; a last row or column of an odd grid is in no window. Keep more, or use another method.",
     ),
     // Running models.
     (

@@ -24,9 +24,9 @@ pub struct Summary {
     pub cut: String,
     /// Tokens before and after.
     pub tokens: TokenSummary,
-    /// How tokens become clusters: `ailurus` or `expedit`.
+    /// How tokens become clusters: `ailurus`, `expedit`, `pool` or `windows`.
     pub method: &'static str,
-    /// What distances are measured on: `keys` or `stream`.
+    /// What distances are measured on: `keys` or `stream`, or `none`.
     pub metric: &'static str,
     /// How the operators travel.
     pub emit: Emit,
@@ -114,8 +114,11 @@ impl Summary {
             method: match plan.cluster {
                 ClusterPlan::DensityPeaks(_) => "ailurus",
                 ClusterPlan::Expedit { .. } => "expedit",
+                ClusterPlan::Pool { .. } => "pool",
+                ClusterPlan::Windows { .. } => "windows",
             },
             metric: match plan.metric {
+                _ if matches!(plan.cluster, ClusterPlan::Pool { .. }) => "none",
                 MetricPlan::Keys(_) => "keys",
                 MetricPlan::Stream => "stream",
             },

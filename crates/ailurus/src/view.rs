@@ -97,12 +97,7 @@ pub fn clusters(
 fn head(model: &Model, plan: &Plan) -> Result<Model> {
     let rewritten = pipeline::rewrite(model, plan, Emit::Function)?;
     let mut edit = GraphEdit::new(rewritten);
-    let index = edit.graph().nodes().find_map(|(_, n)| match n.op_type.as_str() {
-        "AilurusDensityPeaks" => n.output(0),
-        "AilurusGridKMeans" => n.output(1),
-        _ => None,
-    });
-    let Some(index) = index else {
+    let Some(index) = edit.graph().find(&ailurus_rewrite::index_name(plan)) else {
         return Err(ailurus_rewrite::Error::Plan("it does not cluster anything".into()).into());
     };
     edit.set_graph_outputs(vec![index])?;

@@ -27,6 +27,9 @@ pub(crate) struct Args {
 /// Sides of the patch grids: 1024 and 4096 patches.
 const SIDES: [usize; 2] = [32, 64];
 
+/// Sides of patch grids that are merged to grids, and of those.
+const GRIDS: [(usize, usize); 3] = [(32, 16), (32, 20), (40, 28)];
+
 pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::find(args.tools.as_deref())?;
     let library = tools::kernel_library()?;
@@ -34,13 +37,51 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let interpreter = args.python.as_ref().unwrap_or(&interpreter);
     let folder = workspace::cache().join("bench");
     std::fs::create_dir_all(&folder)?;
+    let bench = Bench { tools, library, interpreter: interpreter.clone(), folder, rounds: args.rounds };
     println!(
         "| patches | metric | threads | block, ms | kernels, ms (of the block) | functions, ms | NumPy, ms | PyTorch, ms |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut memory = Vec::new();
     for side in SIDES {
-        let original = folder.join(format!("block-{side}.onnx"));
+        for metric in ["keys", "stream"] {
+            let result = bench.run(side, &["--keep", "0.25", "--metric", metric])?;
+            for measured in result["measured"].as_array().context("nothing was measured")? {
+                println!(
+                    "{}",
+                    row(&format!("{} | {metric}", side * side), measured, &["functions", "numpy", "torch"])?
+                );
+            }
+            memory.push(format!("{} patches, {metric}: {}", side * side, needs(&result["memory_mb"])));
+        }
+    }
+    println!("\n| patches | centres | threads | block, ms | kernel, ms (of the block) | function, ms |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (side, centres) in GRIDS {
+        let grid = format!("{centres}x{centres}");
+        let result = bench.run(side, &["--method", "expedit", "--grid", &grid])?;
+        for measured in result["measured"].as_array().context("nothing was measured")? {
+            println!("{}", row(&format!("{} | {}", side * side, centres * centres), measured, &["functions"])?);
+        }
+        memory.push(format!("{} patches to {}: {}", side * side, centres * centres, needs(&result["memory_mb"])));
+    }
+    println!("\nMemory of a run: {}.", memory.join("; "));
+    Ok(())
+}
+
+/// What measurements need.
+struct Bench {
+    tools: Tools,
+    library: PathBuf,
+    interpreter: PathBuf,
+    folder: PathBuf,
+    rounds: usize,
+}
+
+impl Bench {
+    /// Measures on blocks of a ViT-L with a square of patches, rewritten with some options.
+    fn run(&self, side: usize, options: &[&str]) -> Result<Value> {
+        let (original, rewritten) = (self.folder.join("block.onnx"), self.folder.join("merged.onnx"));
         let vit = Vit {
             depth: 3,
             width: 1024,
@@ -53,37 +94,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             head: Head::Linear,
         };
         generate::write(&vit, &original, false)?;
-        for metric in ["keys", "stream"] {
-            let rewritten = folder.join(format!("merged-{side}-{metric}.onnx"));
-            tools.rewrite(&original, &rewritten, &["--layer", "1", "--keep", "0.25", "--metric", metric])?;
-            let mut command = Command::new(interpreter);
-            command.arg(workspace::script("operators.py")).args(["--rounds", &args.rounds.to_string()]);
-            command.arg("--original").arg(&original).arg("--rewritten").arg(&rewritten).arg("--plugin").arg(&library);
-            let result: Value = serde_json::from_str(&python::output(&mut command)?).context("no JSON")?;
-            for measured in result["measured"].as_array().context("nothing was measured")? {
-                println!("{}", row(side * side, metric, measured)?);
-            }
-            memory.push(format!("{} patches, {metric}: {}", side * side, needs(&result["memory_mb"])));
-            std::fs::remove_file(&rewritten)?;
-        }
+        self.tools.rewrite(&original, &rewritten, &[&["--layer", "1"], options].concat())?;
+        let mut command = Command::new(&self.interpreter);
+        command.arg(workspace::script("operators.py")).args(["--rounds", &self.rounds.to_string()]);
+        command.arg("--original").arg(&original).arg("--rewritten").arg(&rewritten).arg("--plugin").arg(&self.library);
+        let result = serde_json::from_str(&python::output(&mut command)?).context("no JSON")?;
         std::fs::remove_file(&original)?;
+        std::fs::remove_file(&rewritten)?;
+        Ok(result)
     }
-    println!("\nMemory of a run: {}.", memory.join("; "));
-    Ok(())
 }
 
-fn row(patches: usize, metric: &str, measured: &Value) -> Result<String> {
+/// A row of a table: what was measured, the share of the block that the kernels take, other ways.
+fn row(what: &str, measured: &Value, others: &[&str]) -> Result<String> {
     let ms = |way: &str| measured["ms"][way].as_f64();
-    let shown = |way: &str| ms(way).map_or("–".into(), |t| format!("{t:.1}"));
     let (block, kernels) = (ms("block").context("no block")?, ms("kernels").context("no kernels")?);
     let share = 100.0 * kernels / block;
-    Ok(format!(
-        "| {patches} | {metric} | {} | {block:.0} | {kernels:.2} ({share:.1} %) | {} | {} | {} |",
-        measured["threads"],
-        shown("functions"),
-        shown("numpy"),
-        shown("torch"),
-    ))
+    let others = others.iter().map(|way| ms(way).map_or(" –".into(), |t| format!(" {t:.1}"))).collect::<Vec<_>>();
+    let threads = &measured["threads"];
+    Ok(format!("| {what} | {threads} | {block:.0} | {kernels:.2} ({share:.1} %) |{} |", others.join(" |")))
 }
 
 /// Megabytes by way.

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod dist;
 pub(crate) mod generate_vit;
 pub(crate) mod memcheck;
+pub(crate) mod methods;
 pub(crate) mod models;
 pub(crate) mod tensorrt;
 pub(crate) mod test;

@@ -37,14 +37,15 @@ impl Wide for Fill<'_> {
             let (neighbors, weights, out) = (&windows.of(i)[1..], &weights[1..], &mut out[1..]);
             let (groups, rest) = neighbors.as_chunks::<PAIRS>();
             for (group, (weights, out)) in groups.iter().zip(weights.chunks(PAIRS).zip(out.chunks_mut(PAIRS))) {
-                let sums = squared_distances::<S, PAIRS>(own, group.map(patch));
+                let [sums] = squared_distances::<S, 1, PAIRS>([own], group.map(patch));
                 for (out, (q, w)) in out.iter_mut().zip(sums.into_iter().zip(weights)) {
                     *out = mixed(q, *w);
                 }
             }
             let done = groups.len() * PAIRS;
             for (out, (&j, w)) in out[done..].iter_mut().zip(rest.iter().zip(&weights[done..])) {
-                *out = mixed(squared_distances::<S, 1>(own, [patch(j)])[0], *w);
+                let [[q]] = squared_distances::<S, 1, 1>([own], [patch(j)]);
+                *out = mixed(q, *w);
             }
         }
     }

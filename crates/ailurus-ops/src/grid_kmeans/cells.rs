@@ -52,6 +52,21 @@ impl Cells {
         self.columns.cell.len()
     }
 
+    /// The cell of a patch.
+    pub fn of(&self, patch: usize) -> (usize, usize) {
+        (self.rows.cell[patch / self.width()] as usize, self.columns.cell[patch % self.width()] as usize)
+    }
+
+    /// The centres within `radius` of a cell in ascending order, each with its place in the square of that radius.
+    pub fn near(&self, (y, x): (usize, usize), radius: usize, out: &mut Vec<(usize, usize)>) {
+        let (rows, columns) = (self.rows.around(y, radius), self.columns.around(x, radius));
+        out.clear();
+        for row in rows.0..rows.1 {
+            let line = (row + radius - y) * (2 * radius + 1);
+            out.extend((columns.0..columns.1).map(|c| (row * self.cluster_width() + c, line + c + radius - x)));
+        }
+    }
+
     /// Columns of the grid of centres.
     pub fn cluster_width(&self) -> usize {
         self.columns.pooled.len()

@@ -1,10 +1,11 @@
 //! `AilurusGridKMeans` in O(N·window²·C) an iteration: every patch looks at the centres around its cell only. The K nearest
-//! are found among all centres, most of which are given up on early. Same results as the reference, bit for bit.
+//! are found among all centres, most of which are ruled out without being measured. Same results as the reference, bit for bit.
 
-use super::sums::{Region, update};
+use super::screen::Screen;
+use super::search::{Search, distances};
+use super::sums::Update;
 use super::{Cells, GridClusters, GridKMeans, LARGEST, NAME, check, normalise, unnormalised};
 use crate::error::check_len;
-use crate::grid_kmeans::search::{Search, distances};
 use crate::parallel::{Parallel, for_rows};
 use crate::{Element, Result};
 
@@ -177,12 +178,8 @@ impl Work {
                 row.iter_mut().for_each(|w| *w /= sum);
             }
         });
-        let weights = &self.around;
-        for_rows(pool, &mut self.centres, channels, GRAIN, |first, out| {
-            for (m, centre) in (first..).zip(out.chunks_exact_mut(channels)) {
-                update(patches, weights, &Region::of(cells, radius, m), centre);
-            }
-        });
+        let update = Update { patches, weights: &self.around, cells, radius, channels };
+        for_rows(pool, &mut self.centres, channels, GRAIN, |first, out| update.run(first, out));
     }
 
     /// The nearest of all centres to every patch.
@@ -194,6 +191,7 @@ impl Work {
             cells: &self.cells,
             radius: (params.window / 2).max(1),
             choices,
+            screen: Screen::new(patches, &self.centres, self.channels, pool),
         };
         for_rows(pool, &mut self.chosen, choices, GRAIN, |first, out| search.run(first, out));
     }

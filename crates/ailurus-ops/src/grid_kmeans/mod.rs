@@ -6,6 +6,7 @@ mod cells;
 pub mod kernel;
 pub mod reference;
 mod schema;
+mod screen;
 mod search;
 mod sums;
 
@@ -24,7 +25,7 @@ pub(crate) const LARGEST: f32 = 1e15;
 /// Mean nearest distances below this count as this: all patches coincide with centres, and weights are as hard as can be.
 pub(crate) const NEAREST: f32 = 1e-30;
 
-/// What a sum of weights counts at least, as published.
+/// What a sum of weights counts at least, as published, and the least weight that is not 0 before normalisation.
 pub(crate) const LEAST_WEIGHT: f32 = 1e-16;
 
 /// What squared distances are multiplied with before they are exponents.
@@ -184,10 +185,17 @@ impl GridKMeans {
     }
 }
 
-/// The weight of a centre before normalisation: 1 at the least distance of the row. The difference of distances is
-/// rounded to f32; the rest is computed in f64 and rounded once.
+/// The weight of a centre before normalisation: 1 at the least distance of the row, and 0 where it would be below
+/// [`LEAST_WEIGHT`]: it would be lost in the sum anyhow, but not before it had made numbers with which processors are slow.
+/// The difference of distances is rounded to f32; the rest is computed in f64 and rounded once.
 pub(crate) fn unnormalised(sharpness: f64, distance: f32, least: f32) -> f32 {
-    (-sharpness * f64::from(distance - least)).exp() as f32
+    let exponent = -sharpness * f64::from(distance - least);
+    // e⁻³⁷ is below it.
+    if exponent < -37.0 {
+        return 0.0;
+    }
+    let weight = exponent.exp() as f32;
+    if weight < LEAST_WEIGHT { 0.0 } else { weight }
 }
 
 /// Divides the weights of a token by their norm, added in their order.

@@ -17,7 +17,8 @@
 //!    exp(−τ·(d − least d)), those behind the K-th too if they are exactly as far as it is and have one of the `ties`
 //!    places; τ as above with the least d over all centres. Weights are divided by their norm, added in this order.
 //!
-//! The exponential is computed in f64 and rounded to f32; every other operation is rounded to f32.
+//! Exponentials are computed in f64 and rounded to f32, and those below [`LEAST_WEIGHT`] count as 0; every other operation
+//! is rounded to f32.
 //!
 //! Prefix and suffix tokens are rows of their own: their own row with weight 1, K − 1 times that row with weight 0.
 

@@ -1,85 +1,141 @@
 //! Weighted sums of patches: the centres of the next iteration.
 
 use super::{Cells, LEAST_WEIGHT};
-use crate::lanes::{Sums, Wide, widest};
+use crate::lanes::{LANES, Sums, Wide, widest};
 
-/// Channels whose sums stay in registers.
-const BLOCK: usize = 64;
+/// Centres side by side whose sums are made together: they mostly look at the same patches, and reading those costs more
+/// than adding them.
+const TOGETHER: usize = 2;
 
-/// The patches that look at a centre.
-pub(super) struct Region<'a> {
-    cells: &'a Cells,
-    radius: usize,
-    /// Row and column of the centre.
-    at: (usize, usize),
-    /// Rows and columns of patches, first and behind the last.
-    rows: (usize, usize),
-    columns: (usize, usize),
+/// Weighted means of the patches that look at each centre, in ascending order of patches.
+pub(super) struct Update<'a> {
+    pub patches: &'a [f32],
+    /// `[N, side²]`
+    pub weights: &'a [f32],
+    pub cells: &'a Cells,
+    pub radius: usize,
+    pub channels: usize,
 }
 
-impl<'a> Region<'a> {
-    pub fn of(cells: &'a Cells, radius: usize, centre: usize) -> Self {
-        let at = (centre / cells.cluster_width(), centre % cells.cluster_width());
-        let (rows, columns) = (cells.rows.lookers(at.0, radius), cells.columns.lookers(at.1, radius));
-        Self { cells, radius, at, rows, columns }
-    }
-
-    /// Patches in ascending order, with the place of the centre among those around the patch.
-    fn patches(&self) -> impl Iterator<Item = (usize, usize)> {
-        let side = 2 * self.radius + 1;
-        (self.rows.0..self.rows.1).flat_map(move |y| {
-            let down = self.at.0 + self.radius - self.cells.rows.cell[y] as usize;
-            (self.columns.0..self.columns.1).map(move |x| {
-                let right = self.at.1 + self.radius - self.cells.columns.cell[x] as usize;
-                (y * self.cells.width() + x, down * side + right)
-            })
-        })
-    }
-}
-
-/// The weighted mean of the patches of a region, in ascending order; `weights` is `[N, side²]`.
-pub(super) fn update(patches: &[f32], weights: &[f32], region: &Region<'_>, centre: &mut [f32]) {
-    let places = (2 * region.radius + 1).pow(2);
-    let all = region.patches().map(|(i, place)| (i, weights[i * places + place]));
-    let members: Vec<(usize, f32)> = all.collect();
-    let total = members.iter().fold(0.0, |sum, &(_, w)| sum + w).max(LEAST_WEIGHT);
-    widest(Add { patches, members: &members, total, centre });
-}
-
-struct Add<'a> {
-    patches: &'a [f32],
-    members: &'a [(usize, f32)],
-    total: f32,
-    centre: &'a mut [f32],
-}
-
-impl Wide for Add<'_> {
-    #[inline(always)]
-    fn run<S: Sums>(self) {
-        let Self { patches, members, total, centre } = self;
-        let channels = centre.len();
-        for (block, out) in centre.chunks_mut(BLOCK).enumerate() {
-            let from = block * BLOCK;
-            if let Ok(out) = <&mut [f32; BLOCK]>::try_from(&mut *out) {
-                let mut sums = [0.0f32; BLOCK];
-                for &(i, w) in members {
-                    let at = i * channels + from;
-                    // The compiler keeps the sums in registers when it knows how many there are.
-                    if let Ok(x) = <&[f32; BLOCK]>::try_from(&patches[at..at + BLOCK]) {
-                        for c in 0..BLOCK {
-                            sums[c] += w * x[c];
-                        }
-                    }
-                }
-                *out = sums.map(|sum| sum / total);
-                continue;
+impl Update<'_> {
+    /// Fills `out` (`[_, C]`, centres from `first` on).
+    pub fn run(&self, first: usize, out: &mut [f32]) {
+        let width = self.cells.cluster_width();
+        let (mut centre, mut out) = (first, out);
+        let (mut two, mut one) = (Vec::new(), Vec::new());
+        while !out.is_empty() {
+            let together = (width - centre % width).min(out.len() / self.channels).min(TOGETHER);
+            let (these, rest) = out.split_at_mut(together * self.channels);
+            if together == TOGETHER {
+                let (a, b) = these.split_at_mut(self.channels);
+                self.means(centre, [a, b], &mut two);
+            } else {
+                self.means(centre, [these], &mut one);
             }
-            out.fill(0.0);
-            for &(i, w) in members {
-                let at = i * channels + from;
-                out.iter_mut().zip(&patches[at..]).for_each(|(sum, x)| *sum += w * x);
-            }
-            out.iter_mut().for_each(|sum| *sum /= total);
+            (centre, out) = (centre + together, rest);
         }
     }
+
+    fn means<const K: usize>(&self, first: usize, out: [&mut [f32]; K], members: &mut Vec<(usize, [f32; K])>) {
+        members.clear();
+        let totals = self.members(first, members);
+        widest(Add { patches: self.patches, members, totals, out });
+    }
+
+    /// Patches that look at one of K centres side by side, with their weights, 0 where they do not look: to add that changes
+    /// nothing, as sums begin with 0 and patches are finite. Returns the sums of the weights.
+    fn members<const K: usize>(&self, first: usize, members: &mut Vec<(usize, [f32; K])>) -> [f32; K] {
+        let Self { weights, cells, radius, .. } = *self;
+        let side = 2 * radius + 1;
+        let (row, column) = (first / cells.cluster_width(), first % cells.cluster_width());
+        let rows = cells.rows.lookers(row, radius);
+        let (left, _) = cells.columns.lookers(column, radius);
+        let (_, right) = cells.columns.lookers(column + K - 1, radius);
+        let mut totals = [0.0f32; K];
+        for y in rows.0..rows.1 {
+            let line = (row + radius - cells.rows.cell[y] as usize) * side;
+            for x in left..right {
+                let i = y * cells.width() + x;
+                let own = &weights[i * side * side + line..][..side];
+                let cell = cells.columns.cell[x] as usize;
+                // Beyond the square of places nothing looks.
+                let weight = |k: usize| (column + k + radius).checked_sub(cell).and_then(|at| own.get(at)).copied();
+                let weights = std::array::from_fn(|k| weight(k).unwrap_or(0.0));
+                (0..K).for_each(|k| totals[k] += weights[k]);
+                members.push((i, weights));
+            }
+        }
+        totals
+    }
+}
+
+struct Add<'a, const K: usize> {
+    patches: &'a [f32],
+    members: &'a [(usize, [f32; K])],
+    totals: [f32; K],
+    out: [&'a mut [f32]; K],
+}
+
+impl<const K: usize> Wide for Add<'_, K> {
+    #[inline(always)]
+    fn run<S: Sums>(self) {
+        if S::MANY { self.blocks::<S, 8>() } else { self.blocks::<S, 2>() }
+    }
+}
+
+impl<const K: usize> Add<'_, K> {
+    /// Adds B sixteens of channels at a time, whose sums stay in registers.
+    #[inline(always)]
+    fn blocks<S: Sums, const B: usize>(self) {
+        let Self { patches, members, totals, out } = self;
+        let channels = out[0].len();
+        let totals = totals.map(|total| total.max(LEAST_WEIGHT));
+        let whole = channels / LANES * LANES;
+        let mut from = 0;
+        while from < whole {
+            let mut sums = [[S::zero(); B]; K];
+            let count = if whole - from >= B * LANES { B } else { 1 };
+            if count == B {
+                sums = add(patches, channels, from, members);
+            } else {
+                let one: [[S; 1]; K] = add(patches, channels, from, members);
+                (0..K).for_each(|k| sums[k][0] = one[k][0]);
+            }
+            for k in 0..K {
+                let out = out[k][from..].chunks_exact_mut(LANES);
+                for (out, sums) in out.zip(&sums[k][..count]) {
+                    out.iter_mut().zip(sums.get()).for_each(|(out, sum)| *out = sum / totals[k]);
+                }
+            }
+            from += count * LANES;
+        }
+        for c in whole..channels {
+            for k in 0..K {
+                let sum = members.iter().fold(0.0, |sum, (i, weights)| sum + weights[k] * patches[i * channels + c]);
+                out[k][c] = sum / totals[k];
+            }
+        }
+    }
+}
+
+/// Sums of B sixteens of channels from `from` on over all members, for K centres. The compiler keeps them in registers, as
+/// it knows how many there are.
+#[inline(always)]
+fn add<S: Sums, const K: usize, const B: usize>(
+    patches: &[f32],
+    channels: usize,
+    from: usize,
+    members: &[(usize, [f32; K])],
+) -> [[S; B]; K] {
+    let mut sums = [[S::zero(); B]; K];
+    for (i, weights) in members {
+        let at = i * channels + from;
+        let (x, _) = patches[at..at + B * LANES].as_chunks::<LANES>();
+        for b in 0..B {
+            for k in 0..K {
+                sums[k][b] = sums[k][b].add_weighted(weights[k], &x[b]);
+            }
+        }
+    }
+    sums
 }

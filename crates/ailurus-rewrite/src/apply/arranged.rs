@@ -2,10 +2,7 @@
 //! the class token and appends queries of its own.
 
 use super::{Clusters, build::Build};
-use crate::{
-    error::Error,
-    plan::{ClusterPlan, Plan},
-};
+use crate::{error::Error, plan::Plan};
 use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
 use std::collections::HashMap;
 
@@ -35,7 +32,7 @@ impl Arranged {
         }
         let patches = patches(b, plan, clusters.index)?;
         let shift = prefix as i32 - plan.tokens.prefix as i32;
-        let moved = ints(b, &[], &[shift])?;
+        let moved = b.numbers(&[], &[shift])?;
         let mut parts = vec![b.op("patch_index", "Add", &[patches, moved], &[], None)?];
         // One row number per token, the same for all that it may be made of.
         let column = |count: usize| match clusters.weight {
@@ -45,13 +42,13 @@ impl Arranged {
         if prefix > 0 {
             let rows: Vec<i32> = (0..prefix as i32).collect();
             let zero = zero_column(b, clusters.index)?;
-            let list = ints(b, &column(prefix), &rows)?;
+            let list = b.numbers(&column(prefix), &rows)?;
             parts.insert(0, b.op("prefix_index", "Add", &[zero, list], &[], None)?);
         }
         if suffix > 0 {
             let rows: Vec<i32> = (0..suffix as i32).map(|i| i + prefix as i32).collect();
             let zero = zero_column(b, clusters.index)?;
-            let list = ints(b, &column(suffix), &rows)?;
+            let list = b.numbers(&column(suffix), &rows)?;
             let behind = b.op("suffix_start", "Add", &[zero, list], &[], None)?;
             let m = clusters_count(b, plan, clusters)?;
             parts.push(b.op("suffix_index", "Add", &[behind, m], &[], None)?);
@@ -70,16 +67,14 @@ impl Arranged {
         prefix: usize,
         suffix: usize,
     ) -> Result<Option<ValueId>, Error> {
-        let (Some(weight), ClusterPlan::Expedit { expedit }) = (clusters.weight, &plan.cluster) else {
-            return Ok(None);
-        };
+        let Some(weight) = clusters.weight else { return Ok(None) };
         if (prefix, suffix) == (plan.tokens.prefix, plan.tokens.suffix) {
             return Ok(Some(weight));
         }
         if let Some(&v) = self.weights.get(&(prefix, suffix)) {
             return Ok(Some(v));
         }
-        let choices = super::grid_kmeans(plan, expedit).choices();
+        let choices = super::cluster::choices(plan)?;
         let mut parts = vec![patches(b, plan, weight)?];
         for (count, front) in [(prefix, true), (suffix, false)] {
             if count == 0 {
@@ -133,7 +128,42 @@ impl Arranged {
     }
 }
 
-fn joined(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
+/// A table `[1, ..]` of these dimensions, repeated for as many images as a stream has.
+pub fn for_images(b: &mut Build, what: &str, stream: ValueId, table: ValueId, dims: &[i64]) -> Result<ValueId, Error> {
+    let shape = b.op("stream_shape", "Shape", &[stream], &[], None)?;
+    let first = b.ints(&[0])?;
+    let images = b.op("images", "Gather", &[shape, first], &[("axis", Attribute::Int(0))], None)?;
+    let rest = b.ints(&dims[1..])?;
+    let shape = b.op("table_shape", "Concat", &[images, rest], &[("axis", Attribute::Int(0))], None)?;
+    b.op(what, "Expand", &[table, shape], &[], None)
+}
+
+/// What stands on both sides of the patches' part of a list.
+pub struct Part {
+    pub before: Vec<i32>,
+    pub behind: Vec<i32>,
+}
+
+/// A list of the patches, i32 `[B, _]`, with what stands on both sides of it.
+pub fn between(b: &mut Build, what: &str, patches: ValueId, others: Part) -> Result<ValueId, Error> {
+    let mut parts = vec![patches];
+    for (list, front) in [(others.before, true), (others.behind, false)] {
+        if list.is_empty() {
+            continue;
+        }
+        let zero = zero_column(b, patches)?;
+        let list = b.numbers(&[1, list.len() as i64], &list)?;
+        let part = b.op("others", "Add", &[zero, list], &[], None)?;
+        parts.insert(if front { 0 } else { parts.len() }, part);
+    }
+    match parts[..] {
+        // The list itself, under the name that it is looked for.
+        [only] => b.op(what, "Identity", &[only], &[], None),
+        _ => joined(b, what, &parts),
+    }
+}
+
+pub fn joined(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
     match parts {
         [only] => Ok(*only),
         _ => b.op(what, "Concat", parts, &[("axis", Attribute::Int(1))], None),
@@ -147,12 +177,6 @@ pub fn patches(b: &mut Build, plan: &Plan, v: ValueId) -> Result<ValueId, Error>
     let end = b.ints(&[if suffix == 0 { i64::MAX } else { -suffix }])?;
     let axis = b.ints(&[1])?;
     b.op("patches", "Slice", &[v, start, end, axis], &[], None)
-}
-
-fn ints(b: &mut Build, dims: &[i64], list: &[i32]) -> Result<ValueId, Error> {
-    let name = b.name("rows");
-    let bytes: Vec<u8> = list.iter().flat_map(|v| v.to_le_bytes()).collect();
-    Ok(b.edit.add_initializer(Tensor::from_bytes(name, DataType::I32, dims, bytes))?)
 }
 
 fn first_column(b: &mut Build, v: ValueId) -> Result<ValueId, Error> {
@@ -169,7 +193,7 @@ pub fn zero_column(b: &mut Build, index: ValueId) -> Result<ValueId, Error> {
 /// Number of clusters: i32 `[1]`.
 fn clusters_count(b: &mut Build, plan: &Plan, clusters: &Clusters) -> Result<ValueId, Error> {
     if let Some(m) = plan.tokens.clusters.and_then(|m| i32::try_from(m).ok()) {
-        return ints(b, &[1], &[m]);
+        return b.numbers(&[1], &[m]);
     }
     let shape = b.op("anchor_shape", "Shape", &[clusters.anchor()?], &[], None)?;
     let one = b.ints(&[1])?;

@@ -1,10 +1,6 @@
 //! Small helpers to add nodes.
 
-use crate::{
-    error::Error,
-    layout::Layout,
-    plan::{ClusterPlan, Plan},
-};
+use crate::{error::Error, layout::Layout, plan::Plan};
 use ailurus_onnx::{Attribute, DataType, Dim, GraphEdit, NodeId, NodeSpec, Tensor, TensorType, ValueId};
 use std::collections::HashMap;
 
@@ -78,6 +74,34 @@ impl Build {
     pub fn int(&mut self, n: i64) -> Result<ValueId, Error> {
         let name = self.name("int");
         Ok(self.edit.add_initializer(Tensor::from_i64(name, &[], &[n]))?)
+    }
+
+    /// A constant of 32-bit integers.
+    pub fn numbers(&mut self, dims: &[i64], list: &[i32]) -> Result<ValueId, Error> {
+        let name = self.name("rows");
+        let bytes: Vec<u8> = list.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Ok(self.edit.add_initializer(Tensor::from_bytes(name, DataType::I32, dims, bytes))?)
+    }
+
+    /// Fails where the model's opset lacks what methods of standard operators are written with.
+    pub fn standard(&self) -> Result<(), Error> {
+        const LEAST: i64 = 11;
+        if self.opset >= LEAST {
+            return Ok(());
+        }
+        let reason = format!("the model has opset {}, it needs {LEAST} or newer", self.opset);
+        Err(ailurus_ops::Error::NoBody { operator: "clusters of standard operators", reason }.into())
+    }
+
+    /// `ReduceSum` or `ReduceMean`: axes became an input with opset 13 and 18.
+    pub fn reduce(&mut self, what: &str, op: &str, v: ValueId, axes: &[i64], keep: bool) -> Result<ValueId, Error> {
+        let keep = ("keepdims", Attribute::Int(i64::from(keep)));
+        let input_since = if op == "ReduceSum" { 13 } else { 18 };
+        if self.opset < input_since {
+            return self.op(what, op, &[v], &[("axes", Attribute::Ints(axes.to_vec())), keep], None);
+        }
+        let axes = self.ints(axes)?;
+        self.op(what, op, &[v, axes], &[keep], None)
     }
 
     /// A constant number in the element type of the model.
@@ -218,8 +242,7 @@ impl StreamShape {
 
     /// The merged stream.
     pub fn merged(plan: &Plan) -> Self {
-        let grid = if let ClusterPlan::Expedit { expedit } = &plan.cluster { Some(expedit.grid) } else { None };
-        let grid = grid.map(|(h, w)| (h as i64, w as i64));
+        let grid = plan.cluster.grid().map(|(h, w)| (h as i64, w as i64));
         Self { tokens: plan.tokens.rows().map(|t| t as i64), symbol: "ailurus_rows", grid, ..Self::full(plan) }
     }
 

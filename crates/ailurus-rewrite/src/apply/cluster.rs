@@ -3,7 +3,7 @@
 use super::{
     Clusters, Targets,
     build::{Build, StreamShape},
-    metric, quantize,
+    metric, pool, quantize, windows,
 };
 use crate::{
     DOMAIN,
@@ -25,6 +25,17 @@ pub fn density_peaks(plan: &Plan, peaks: &DensityPeaksPlan) -> DensityPeaks {
 /// Parameters of grid k-means.
 pub fn grid_kmeans(plan: &Plan, expedit: &ExpeditPlan) -> GridKMeans {
     method::grid_kmeans(plan.tokens.prefix, plan.tokens.suffix, plan.tokens.grid, expedit)
+}
+
+/// Rows that a token is made of, where it is made of several.
+pub fn choices(plan: &Plan) -> Result<usize, Error> {
+    match &plan.cluster {
+        ClusterPlan::Expedit { expedit } => Ok(grid_kmeans(plan, expedit).choices()),
+        ClusterPlan::Pool { .. } => Ok(pool::CHOICES),
+        ClusterPlan::DensityPeaks(_) | ClusterPlan::Windows { .. } => {
+            Err(Error::Plan("it asks for weights of clusters that have none".into()))
+        }
+    }
 }
 
 /// Operator attributes as node attributes.
@@ -50,6 +61,12 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
     let made = match &plan.cluster {
         ClusterPlan::DensityPeaks(peaks) => peaks_and_means(b, plan, targets, peaks, base)?,
         ClusterPlan::Expedit { expedit } => centres(b, plan, expedit, base)?,
+        ClusterPlan::Pool { pool } => pool::insert(b, plan, pool, base)?,
+        ClusterPlan::Windows { .. } => {
+            let measured = metric::value(b, plan, targets, base)?;
+            let windows::Partition { index, anchor, size } = windows::insert(b, plan, measured)?;
+            merged_means(b, plan, base, [index, anchor, size])?
+        }
     };
     let mut start = made.start;
     let mut stream = b.restored("merged_stream", start, plan.cut.layout, &merged)?;
@@ -84,6 +101,13 @@ fn peaks_and_means(
     ];
     let list = density_peaks(plan, peaks).attributes();
     let [index, anchor, size] = node(b, plan, "density_peaks", "AilurusDensityPeaks", measured, outputs, list)?;
+    merged_means(b, plan, base, [index, anchor, size])
+}
+
+/// The means of the members of each row.
+fn merged_means(b: &mut Build, plan: &Plan, base: ValueId, partition: [ValueId; 3]) -> Result<Clusters, Error> {
+    let [index, anchor, size] = partition;
+    let merged = StreamShape::merged(plan);
     let name = b.name("merged");
     let spec = NodeSpec::new("AilurusMerge", [base, index, size])
         .domain(DOMAIN)

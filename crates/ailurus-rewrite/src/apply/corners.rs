@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    plan::{ClusterPlan, Coverage, GatherEdit, Plan},
+    plan::{Coverage, GatherEdit, Plan},
 };
 use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
 
@@ -21,7 +21,7 @@ pub struct Corner {
 
 /// Along one axis: for every cluster the two patches around the middle of its cell, and how much the second counts. As
 /// PyTorch's `interpolate`, mode `bilinear`, without aligned corners.
-fn between(cells: usize, patches: usize) -> Vec<(usize, usize, f64)> {
+pub fn between(cells: usize, patches: usize) -> Vec<(usize, usize, f64)> {
     (0..cells)
         .map(|a| {
             let middle = ((a as f64 + 0.5) * patches as f64 / cells as f64 - 0.5).max(0.0);
@@ -65,8 +65,8 @@ type Grid = (usize, usize);
 
 /// The grids of clusters and of patches.
 fn grids(plan: &Plan) -> Result<[Grid; 2], Error> {
-    match (&plan.cluster, plan.tokens.grid) {
-        (ClusterPlan::Expedit { expedit }, Some(grid)) => Ok([expedit.grid, grid]),
+    match (plan.cluster.grid(), plan.tokens.grid) {
+        (Some(clusters), Some(grid)) => Ok([clusters, grid]),
         _ => Err(Error::Plan("it reads a table for a grid of clusters, and a grid is not known".into())),
     }
 }

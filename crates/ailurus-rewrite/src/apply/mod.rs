@@ -8,10 +8,12 @@ mod declare;
 mod gather;
 mod metric;
 mod operands;
+mod pool;
 mod proportional;
 mod quantize;
 mod tables;
 mod unfold;
+mod windows;
 
 use crate::{DOMAIN, bodies, error::Error, options::Emit, plan::Plan, prepare, skip};
 use ailurus_onnx::{GraphEdit, Model, NodeId, ValueId};
@@ -51,6 +53,12 @@ impl Clusters {
     fn size(&self) -> Result<ValueId, Error> {
         self.size.ok_or_else(|| Error::Plan("it asks for the size of clusters that have none".into()))
     }
+}
+
+/// The value of a rewritten model that holds the row of every token, or the rows that it is made of, the most important one
+/// first.
+pub fn index_name(plan: &Plan) -> String {
+    format!("ailurus/{}/index", plan.layer)
 }
 
 /// Applies a plan to the model it was made for.

@@ -1,12 +1,7 @@
 //! Puts tables in place that were made for a smaller grid.
 
 use super::{Targets, build::Build};
-use crate::{
-    error::Error,
-    fold::Folder,
-    options::Tables,
-    plan::{ClusterPlan, Plan},
-};
+use crate::{error::Error, fold::Folder, plan::Plan};
 use ailurus_analyze::Interp;
 use ailurus_onnx::{DataType, Model, Storage, Tensor};
 use half::f16;
@@ -16,7 +11,6 @@ pub fn replace(b: &mut Build, plan: &Plan, model: &Model, targets: &Targets) -> 
     if plan.tables.is_empty() {
         return Ok(());
     }
-    let how = if let ClusterPlan::Expedit { expedit } = &plan.cluster { expedit.tables } else { Tables::default() };
     let interp = Interp::run(model);
     let mut folder = Folder::new(&interp);
     let mut made = HashMap::new();
@@ -30,7 +24,7 @@ pub fn replace(b: &mut Build, plan: &Plan, model: &Model, targets: &Targets) -> 
             None => {
                 let bad = |why: String| Error::Plan(format!("the table at `{}` cannot be made: {why}", edit.node));
                 let table = folder.value(old).map_err(bad)?;
-                let table = edit.made(&table, how).map_err(bad)?;
+                let table = edit.made(&table, plan.cluster.tables()).map_err(bad)?;
                 let name = b.name("table");
                 let dims: Vec<i64> = table.dims().iter().map(|&d| d as i64).collect();
                 let list: Vec<f64> = table.data.iter().copied().collect();

@@ -112,11 +112,11 @@ pub struct RewriteArgs {
 /// How tokens are merged.
 #[derive(Debug, Default, Args)]
 pub struct Tuning {
-    /// How tokens become clusters: of any shape, by density peaks (ailurus), or of a smaller grid, by k-means (expedit)
-    /// [default: ailurus]
+    /// How tokens become clusters: of any shape, by density peaks (ailurus); of a smaller grid, by k-means (expedit) or
+    /// average pooling (pool); of two by two patches that differ least (windows) [default: ailurus]
     #[arg(long, value_enum)]
     pub method: Option<MethodFlag>,
-    /// Rows and columns of clusters, as 28x28 (expedit)
+    /// Rows and columns of clusters, as 28x28 (expedit, pool)
     #[arg(long, value_name = "HxW", value_parser = grid, conflicts_with_all = ["keep", "tokens"])]
     pub grid: Option<(usize, usize)>,
     /// As the released code of expedit: an absolute temperature, weights of length one, ties kept
@@ -133,7 +133,7 @@ pub struct Tuning {
     #[arg(long, value_name = "T", value_parser = temperature)]
     pub temperature: Option<f32>,
     /// How tables with a row per token are read: resized to the grid of clusters, or each cluster takes the row of the
-    /// patch in its middle (expedit) [default: resize]
+    /// patch in its middle (expedit, pool) [default: resize]
     #[arg(long, value_enum)]
     pub tables: Option<TablesFlag>,
     /// Share of the patches to keep, above 0 and at most 1 [default: 0.5]
@@ -330,6 +330,8 @@ pub enum UnfoldAtFlag {
 pub enum MethodFlag {
     Ailurus,
     Expedit,
+    Pool,
+    Windows,
 }
 
 /// Values of `--tables`.

@@ -72,8 +72,10 @@ pub fn summary(s: &Summary) -> String {
     line("blocks", format!("{}; {} on all tokens, {} on clusters", s.blocks, s.layer, s.blocks - s.layer));
     line("cut", format!("`{}`", s.cut));
     line("tokens", tokens(&s.tokens));
-    if s.method != "ailurus" {
-        line("method", format!("{}, clusters form a grid", s.method));
+    match s.method {
+        "ailurus" => {}
+        "windows" => line("method", "windows of two by two patches".to_owned()),
+        method => line("method", format!("{method}, clusters form a grid")),
     }
     line(
         "metric",

@@ -1,7 +1,7 @@
 //! From flags to options.
 
 use ailurus_onnx::ExternalData;
-use ailurus_rewrite::{Emit, Expedit, Layer, Method, Metric, Plan, Tables, UnfoldAt, UnfoldMode};
+use ailurus_rewrite::{Emit, Expedit, Layer, Method, Metric, Plan, Pool, Tables, UnfoldAt, UnfoldMode};
 use ailurus_runtime::{Provider, SessionOptions};
 use std::path::{Path, PathBuf};
 
@@ -57,18 +57,36 @@ impl Tuning {
     /// The method, with its parameters.
     fn method(&self) -> Outcome<Method> {
         let usage = |text: &str| Err(Failure::Usage(text.into()));
-        let wanted = self.method.or(self.preset.map(|_| MethodFlag::Expedit));
-        if wanted != Some(MethodFlag::Expedit) {
-            let own = self.grid.is_some() || self.expedit_parity || self.iterations.is_some();
-            if own || self.preset.is_some() || self.temperature.is_some() || self.tables.is_some() {
-                return usage(
-                    "--grid, --preset, --expedit-parity, --iterations, --temperature and --tables go with --method expedit",
-                );
+        let wanted = self.method.or(self.preset.map(|_| MethodFlag::Expedit)).unwrap_or(MethodFlag::Ailurus);
+        let means = self.expedit_parity || self.iterations.is_some() || self.temperature.is_some();
+        if wanted != MethodFlag::Expedit && (means || self.preset.is_some()) {
+            return usage("--preset, --expedit-parity, --iterations and --temperature go with --method expedit");
+        }
+        let peaks = self.neighbors.is_some() || self.window.is_some() || self.spatial_mix.is_some();
+        match wanted {
+            MethodFlag::Ailurus | MethodFlag::Windows if self.grid.is_some() || self.tables.is_some() => {
+                return usage("--grid and --tables go with --method expedit and pool");
             }
-            return Ok(Method::Ailurus);
+            MethodFlag::Pool | MethodFlag::Windows if peaks => {
+                return usage("--neighbors, --window and --spatial-mix go with --method ailurus and expedit");
+            }
+            MethodFlag::Ailurus => return Ok(Method::Ailurus),
+            MethodFlag::Windows => return Ok(Method::Windows),
+            MethodFlag::Pool | MethodFlag::Expedit => {}
         }
         if self.keep.is_some() || self.tokens.is_some() {
-            return usage("the number of clusters of --method expedit is that of its --grid");
+            return usage("the number of clusters of --method expedit and pool is that of their --grid");
+        }
+        let tables = self.tables.map(|tables| match tables {
+            TablesFlag::Gather => Tables::Gather,
+            TablesFlag::Resize => Tables::Resize,
+        });
+        if wanted == MethodFlag::Pool {
+            if self.metric.is_some() || self.proportional_attention {
+                return usage("--metric and --proportional-attention go with --method ailurus and windows");
+            }
+            let Some(grid) = self.grid else { return usage("--method pool needs --grid, such as --grid 28x28") };
+            return Ok(Method::Pool(Pool { grid, tables: tables.unwrap_or_default() }));
         }
         if matches!(self.metric, Some(MetricFlag::Keys)) || self.spatial_mix.is_some() || self.proportional_attention {
             return usage("--metric keys, --spatial-mix and --proportional-attention go with --method ailurus");
@@ -86,11 +104,7 @@ impl Tuning {
             window: self.window.map_or(placed.window, |n| n as usize),
             neighbors: self.neighbors.map_or(placed.neighbors, |n| n as usize),
             temperature: self.temperature.unwrap_or(placed.temperature),
-            tables: match self.tables {
-                Some(TablesFlag::Gather) => Tables::Gather,
-                Some(TablesFlag::Resize) => Tables::Resize,
-                None => placed.tables,
-            },
+            tables: tables.unwrap_or(placed.tables),
             ..placed
         }))
     }

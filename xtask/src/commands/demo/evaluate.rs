@@ -1,6 +1,7 @@
 //! The evaluation: a Python script in the pinned environment, its results as data.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,6 +26,13 @@ pub(crate) struct Evaluation {
     pub(crate) measured: Measured,
     /// In the order of `measured.models`.
     pub(crate) rewritten: Vec<Rewritten>,
+}
+
+impl Evaluation {
+    /// A measure of the original.
+    pub(crate) fn base(&self, key: &str) -> f64 {
+        self.measured.base.get(key).copied().unwrap_or(f64::NAN)
+    }
 }
 
 /// What the script prints.
@@ -69,12 +77,29 @@ impl Job<'_> {
         runs: usize,
         threads: usize,
     ) -> Result<Evaluation> {
+        let flags = [("--limit", limit), ("--runs", runs), ("--threads", threads)];
+        self.evaluate(rewritten, flags.iter().flat_map(|(flag, n)| [(*flag).into(), n.to_string().into()]))
+    }
+
+    /// Without a measurement of speed, perhaps with a library of operators.
+    pub(crate) fn with_plugin(
+        &self,
+        rewritten: Vec<Rewritten>,
+        limit: usize,
+        plugin: Option<&Path>,
+    ) -> Result<Evaluation> {
+        let plugin = plugin.into_iter().flat_map(|path| [OsString::from("--plugin"), path.into()]);
+        self.evaluate(
+            rewritten,
+            ["--limit".into(), limit.to_string().into(), "--runs".into(), "1".into()].into_iter().chain(plugin),
+        )
+    }
+
+    fn evaluate(&self, rewritten: Vec<Rewritten>, flags: impl Iterator<Item = OsString>) -> Result<Evaluation> {
         let mut command = Command::new(self.interpreter);
         command.arg(workspace::script("quality.py")).args(["--task", self.task.name()]);
         command.arg("--base").arg(self.base).arg("--images").arg(self.images);
-        for (flag, n) in [("--limit", limit), ("--runs", runs), ("--threads", threads)] {
-            command.arg(flag).arg(n.to_string());
-        }
+        command.args(flags);
         for r in &rewritten {
             command.arg("--model").arg(&r.path);
         }

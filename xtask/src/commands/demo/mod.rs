@@ -1,17 +1,17 @@
 //! `cargo xtask demo`: the whole way on real models, and what it costs and gains.
 
-mod evaluate;
+pub(crate) mod evaluate;
 mod figure;
 mod report;
-mod rewrite;
-mod task;
+pub(crate) mod rewrite;
+pub(crate) mod task;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
 use self::task::{Setting, Task};
-use super::models;
+use super::{methods, models};
 use crate::tools::Tools;
 use crate::{python, workspace};
 
@@ -78,7 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let picture = args.out.with_extension("png");
     figure::draw(&interpreter, &rows, &picture)?;
-    let text = report::markdown(&evaluations, &rows, &picture);
+    let mut text = report::markdown(&evaluations, &rows, &picture);
+    // Another command writes the last section.
+    let old = std::fs::read_to_string(&args.out).unwrap_or_default();
+    text.extend(old.find(methods::HEADING).map(|at| &old[at..]));
     std::fs::write(&args.out, text).with_context(|| format!("writing {}", args.out.display()))?;
     println!("{}", args.out.display());
     Ok(())

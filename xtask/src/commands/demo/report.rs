@@ -126,13 +126,6 @@ fn verdict(out: &mut String, e: &Evaluation) {
     out.push('\n');
 }
 
-impl Evaluation {
-    /// A measure of the original.
-    fn base(&self, key: &str) -> f64 {
-        self.measured.base.get(key).copied().unwrap_or(f64::NAN)
-    }
-}
-
 /// A score, and its share of the original's.
 fn score(value: f64, base: Option<f64>) -> String {
     match base {

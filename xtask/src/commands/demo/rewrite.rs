@@ -1,5 +1,6 @@
 //! Calls of the command line tools.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -24,7 +25,18 @@ pub(crate) fn rewrite(tools: &Tools, base: &Path, folder: &Path, setting: Settin
     let stem = base.file_stem().unwrap_or_default().to_string_lossy();
     let path = folder.join(format!("{stem}-{}.onnx", setting.slug()));
     let flags = ["--layer", &setting.layer.to_string(), "--keep", &setting.keep.to_string()];
-    let summary = tools.rewrite(base, &path, &flags)?;
+    with_flags(tools, base, path, &flags, setting)
+}
+
+/// Rewrites a model with these flags.
+pub(crate) fn with_flags(
+    tools: &Tools,
+    base: &Path,
+    path: PathBuf,
+    flags: &[impl AsRef<OsStr>],
+    setting: Setting,
+) -> Result<Rewritten> {
+    let summary = tools.rewrite(base, &path, flags)?;
     let number = |pointer: &str| {
         summary
             .pointer(pointer)
