@@ -18,12 +18,7 @@ AILURUS_DEVICE void grid_around(const GridArguments& a) {
     AILURUS_SHARED(AroundShared, shared);
     const Tile tile(a, static_cast<int>(blockIdx.x));
     const Share share;
-    const int own = tile.patch(a, share.slot);
-    // Lanes without a patch do some other's work and keep it to themselves: all must take part in exchanges.
-    const int patch = own < 0 ? 0 : own;
-    const Window window = window_of(a, patch);
-    const F32::Bits* const centres = centres_of(a, tile.image);
-    const typename E::Bits* const own_row = patches_of<E>(a, tile.image) + static_cast<size_t>(patch) * a.channels;
+    const Comparison<E> own(a, tile, share);
     float* const table = a.around + static_cast<size_t>(tile.image) * grid_patches(a) * a.places;
     for (int base = 0; base < a.places; base += GRID_STEP) {
         const int first = base + share.group * AILURUS_RANK_BATCH;
@@ -31,19 +26,19 @@ AILURUS_DEVICE void grid_around(const GridArguments& a) {
 #pragma unroll
         for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
             // Places beyond the last repeat it and are not written.
-            const int centre = window.centre(least(first + r, window.count() - 1), a.cluster_width);
+            const int centre = own.window.centre(least(first + r, own.window.count() - 1), a.cluster_width);
             row[r] = static_cast<unsigned>(centre) * static_cast<unsigned>(a.stride);
         }
         Sums sums;
         const int count = least(a.places - first, AILURUS_RANK_BATCH);
-        distances_to_centres<E, ALIGNED, false>(a, own_row, centres, row, count, share.part, FARTHEST, sums);
+        distances_to_centres<E, ALIGNED, false>(a, own, row, count, share.part, FARTHEST, sums);
         float folded[FOLDED];
         fold(sums, share.part, folded);
 #pragma unroll
         for (int r = 0; r < FOLDED; ++r) {
             const int place = first + first_folded(share.part) + r;
-            if (own >= 0 && place < window.count()) {
-                table[static_cast<size_t>(patch) * a.places + place] = folded[r];
+            if (own.patch >= 0 && place < own.window.count()) {
+                table[static_cast<size_t>(own.patch) * a.places + place] = folded[r];
             }
         }
     }

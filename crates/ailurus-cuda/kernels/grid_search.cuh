@@ -120,12 +120,7 @@ AILURUS_DEVICE void grid_search(const GridArguments& a) {
     AILURUS_SHARED(SearchShared, shared);
     const Tile tile(a, static_cast<int>(blockIdx.x));
     const Share share;
-    const int own = tile.patch(a, share.slot);
-    // Lanes without a patch do some other's work and keep it to themselves: all must take part in exchanges.
-    const int patch = own < 0 ? 0 : own;
-    const Window window = window_of(a, patch);
-    const F32::Bits* const centres = centres_of(a, tile.image);
-    const typename E::Bits* const own_row = patches_of<E>(a, tile.image) + static_cast<size_t>(patch) * a.channels;
+    const Comparison<E> own(a, tile, share);
     for (int slot = warp_of_thread(); slot < AILURUS_GRID_TILE; slot += GRID_WARPS) {
         const int at = tile.patch(a, slot);
         if (at >= 0) {
@@ -144,15 +139,15 @@ AILURUS_DEVICE void grid_search(const GridArguments& a) {
 #pragma unroll
         for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
             // Places without a centre repeat one, and are not taken.
-            const int last = (step.around ? window.count() : grid_clusters(a)) - 1;
+            const int last = (step.around ? own.window.count() : grid_clusters(a)) - 1;
             const int at = least(step.base + offset + r, last);
-            const int centre = step.around ? window.centre(at, a.cluster_width) : at;
+            const int centre = step.around ? own.window.centre(at, a.cluster_width) : at;
             row[r] = static_cast<unsigned>(centre) * static_cast<unsigned>(a.stride);
         }
         Sums sums;
         const int count = least(step.end(a) - step.base - offset, AILURUS_RANK_BATCH);
         const float limit = shared.limit[share.slot];
-        distances_to_centres<E, ALIGNED, true>(a, own_row, centres, row, count, share.part, limit, sums);
+        distances_to_centres<E, ALIGNED, true>(a, own, row, count, share.part, limit, sums);
         float folded[FOLDED];
         fold(sums, share.part, folded);
 #pragma unroll

@@ -59,6 +59,24 @@ struct Share {
     }
 };
 
+// What a thread compares with centres: its patch, and where that and the centres lie.
+template <class E>
+struct Comparison {
+    int patch;  // -1 for none
+    Window window;
+    const F32::Bits* centres;
+    const typename E::Bits* own_row;
+
+    AILURUS_DEVICE Comparison(const GridArguments& a, const Tile& tile, const Share& share) {
+        patch = tile.patch(a, share.slot);
+        // Lanes without a patch do some other's work and keep it to themselves: all must take part in exchanges.
+        const int some = patch < 0 ? 0 : patch;
+        window = window_of(a, some);
+        centres = centres_of(a, tile.image);
+        own_row = patches_of<E>(a, tile.image) + static_cast<size_t>(some) * a.channels;
+    }
+};
+
 // Whether the first `count` distances of all patches of this warp are beyond the limits of their patches, by what has
 // been added so far: sums of squares only grow. They are added in another order here, which the limits allow for.
 AILURUS_DEVICE bool all_beyond(const Sums& sums, int count, float limit) {
@@ -73,13 +91,13 @@ AILURUS_DEVICE bool all_beyond(const Sums& sums, int count, float limit) {
     return __ballot_sync(ALL_LANES, beyond) == ALL_LANES;
 }
 
-// Adds up the distances between a thread's patch and the centres that begin at `row`. The first `count`, the same number
+// Adds up the distances between a thread's patch and the centres that begin at the elements `row`. The first `count`, the same number
 // for the whole warp, are wanted. If there are limits, a warp stops when all its distances are beyond them; what it then has
 // added up is beyond them, too. All threads of the block take part.
 template <class E, bool ALIGNED, bool LIMITED>
-AILURUS_DEVICE void distances_to_centres(const GridArguments& a, const typename E::Bits* own_row,
-                                         const F32::Bits* centres, const unsigned (&row)[AILURUS_RANK_BATCH], int count,
-                                         int part, float limit, Sums& sums) {
+AILURUS_DEVICE void distances_to_centres(const GridArguments& a, const Comparison<E>& own,
+                                         const unsigned (&row)[AILURUS_RANK_BATCH], int count, int part, float limit,
+                                         Sums& sums) {
     clear(sums);
     bool done = count <= 0;
     for (int begin = 0; begin < a.channels; begin += GRID_CHANNEL_STEP) {
@@ -87,11 +105,11 @@ AILURUS_DEVICE void distances_to_centres(const GridArguments& a, const typename 
             const int end = least(begin + GRID_CHANNEL_STEP, a.channels);
             for (int channel = begin; channel < end; channel += PARTS) {
                 const int at = channel + part * OWN_PARTS;
-                const Quad own = load_patch<E, ALIGNED>(own_row, at, a.channels);
+                const Quad patch = load_patch<E, ALIGNED>(own.own_row, at, a.channels);
 #pragma unroll
                 for (int r = 0; r < AILURUS_RANK_BATCH; ++r) {
                     if (r < count) {
-                        add_squares(sums[r], own, load_quad<F32, true>(centres + row[r], at, a.stride));
+                        add_squares(sums[r], patch, load_quad<F32, true>(own.centres + row[r], at, a.stride));
                     }
                 }
             }

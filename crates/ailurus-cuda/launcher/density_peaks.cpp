@@ -18,10 +18,6 @@ constexpr unsigned long long MOST_OFFSET_THREADS = 1ull << 20;
 using Params = ailurus_cuda_density_peaks_params;
 using Arguments = ailurus_density_peaks_arguments;
 
-Grid grid_of(const Params& p) {
-    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
-}
-
 ailurus_cuda_status check_params(const Params& p) {
     const ailurus_cuda_status status = grid_of(p).check();
     if (status != AILURUS_CUDA_OK) {

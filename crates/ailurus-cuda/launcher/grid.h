@@ -27,6 +27,12 @@ struct Grid {
     ailurus_cuda_status check_sizes(int64_t batch, int64_t channels) const;
 };
 
+// The grid in the parameters of an operator.
+template <class Params>
+Grid grid_of(const Params& p) {
+    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
+}
+
 ailurus_cuda_status bad_parameter(const char* name, int value, const char* reason);
 
 unsigned long long divide_up(unsigned long long value, unsigned long long by);

@@ -18,10 +18,6 @@ using Arguments = ailurus_grid_kmeans_arguments;
 // Channels that a thread works on.
 constexpr int64_t QUAD = 4;
 
-Grid grid_of(const Params& p) {
-    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
-}
-
 ailurus_cuda_status check_params(const Params& p) {
     const ailurus_cuda_status status = grid_of(p).check();
     if (status != AILURUS_CUDA_OK) {

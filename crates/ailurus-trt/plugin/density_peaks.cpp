@@ -17,21 +17,9 @@ using Peaks = ailurus_cuda_density_peaks_params;
 
 constexpr const char* TOKENS = "tokens of `metric`, and those that grid, prefix and suffix make";
 
-Grid grid_of(const Params& params) {
-    const Peaks& p = params.peaks;
-    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
-}
-
-Peaks with_grid(const Params& params, const Grid& grid) {
-    Peaks p = params.peaks;
-    p.grid_h = grid.height;
-    p.grid_w = grid.width;
-    return p;
-}
-
 bool check(const Params& params) {
     const Peaks& p = params.peaks;
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.peaks);
     if (!grid.check(DENSITY_PEAKS)) {
         return false;
     }
@@ -55,18 +43,18 @@ bool check(const Params& params) {
 }
 
 int32_t output_count(const Params& params) {
-    return grid_of(params).output_count();
+    return grid_of(params.peaks).output_count();
 }
 
 // R as an expression of T. A static grid, or a fixed number of clusters, makes it a constant.
 const IDimensionExpr* rows(const Params& params, const IDimensionExpr& total, nvinfer1::IExprBuilder& build) {
     const Peaks& p = params.peaks;
-    const int64_t outside = grid_of(params).outside();
+    const int64_t outside = grid_of(params.peaks).outside();
     const auto number = [&](int64_t value) { return build.constant(static_cast<int32_t>(value)); };
     const auto combine = [&](DimensionOperation operation, const IDimensionExpr* a, const IDimensionExpr* b) {
         return a == nullptr || b == nullptr ? nullptr : build.operation(operation, *a, *b);
     };
-    if (grid_of(params).is_static()) {
+    if (grid_of(params.peaks).is_static()) {
         int64_t count = 0;
         return ailurus_cuda_density_peaks_rows(&p, &count) == AILURUS_CUDA_OK ? number(count) : nullptr;
     }
@@ -86,7 +74,7 @@ bool shapes(const Params& params, const Shapes& s) {
     }
     const IDimensionExpr* const batch = s.in[0].d[0];
     const IDimensionExpr* const total = s.in[0].d[1];
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.peaks);
     if (!grid.check_tokens(DENSITY_PEAKS, TOKENS, *total)) {
         return false;
     }
@@ -107,11 +95,11 @@ bool sizes(const Params& params, const Tensors& t) {
         !check_rank(DENSITY_PEAKS, "index", t.out_desc[0].dims.nbDims, 2) ||
         !check_rank(DENSITY_PEAKS, "anchor", t.out_desc[1].dims.nbDims, 2) ||
         !check_rank(DENSITY_PEAKS, "size", t.out_desc[2].dims.nbDims, 2) ||
-        !grid_of(params).check_output(DENSITY_PEAKS, t)) {
+        !grid_of(params.peaks).check_output(DENSITY_PEAKS, t)) {
         return false;
     }
-    const Grid grid = grid_of(params).of_call(t);
-    const Peaks p = with_grid(params, grid);
+    const Grid grid = grid_of(params.peaks).of_call(t);
+    const Peaks p = with_grid(params.peaks, grid);
     int64_t reduced = 0;
     if (ailurus_cuda_density_peaks_rows(&p, &reduced) != AILURUS_CUDA_OK) {
         return refuse(Code::BAD_SHAPE, DENSITY_PEAKS.name, "%s", ailurus_cuda_last_error());
@@ -139,7 +127,7 @@ size_t any_grid(const Peaks& p, int64_t patches) {
 }
 
 size_t workspace(const Params& params, const nvinfer1::Dims* in) {
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.peaks);
     Peaks p = params.peaks;
     size_t more = 0;
     if (!grid.is_static()) {
@@ -157,7 +145,7 @@ size_t workspace(const Params& params, const nvinfer1::Dims* in) {
 }
 
 ailurus_cuda_status enqueue(const Params& params, const Tensors& t) {
-    const Peaks p = with_grid(params, grid_of(params).of_call(t));
+    const Peaks p = with_grid(params.peaks, grid_of(params.peaks).of_call(t));
     size_t bytes = 0;
     const ailurus_cuda_status status =
         ailurus_cuda_density_peaks_workspace(&p, t.in_size(0, 0), t.in_size(0, 2), t.type(), &bytes);

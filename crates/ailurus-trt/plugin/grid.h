@@ -34,6 +34,19 @@ struct Grid {
     bool check_output(const Operator& op, const Tensors& t) const;
 };
 
+// The grid in the parameters of an operator, and the parameters with another one.
+template <class P>
+Grid grid_of(const P& p) {
+    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
+}
+
+template <class P>
+P with_grid(P p, const Grid& grid) {
+    p.grid_h = grid.height;
+    p.grid_w = grid.width;
+    return p;
+}
+
 }  // namespace ailurus_trt
 
 #endif

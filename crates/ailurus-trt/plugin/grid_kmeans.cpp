@@ -14,18 +14,6 @@ using GridParams = ailurus_cuda_grid_kmeans_params;
 
 constexpr const char* TOKENS = "tokens of `x`, and those that grid, prefix and suffix make";
 
-Grid grid_of(const Params& params) {
-    const GridParams& p = params.means;
-    return {p.prefix, p.suffix, p.grid_h, p.grid_w};
-}
-
-GridParams with_grid(const Params& params, const Grid& grid) {
-    GridParams p = params.means;
-    p.grid_h = grid.height;
-    p.grid_w = grid.width;
-    return p;
-}
-
 // The least grid of so many patches or more on which the centres have room.
 GridParams with_room(const Params& params, int64_t patches) {
     GridParams p = params.means;
@@ -42,7 +30,7 @@ struct Sizes {
 };
 
 bool check(const Params& params) {
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.means);
     if (!grid.check(GRID_KMEANS)) {
         return false;
     }
@@ -54,11 +42,11 @@ bool check(const Params& params) {
 }
 
 int32_t output_count(const Params& params) {
-    return grid_of(params).output_count();
+    return grid_of(params.means).output_count();
 }
 
 bool shapes(const Params& params, const Shapes& s) {
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.means);
     if (!check_rank(GRID_KMEANS, "x", s.in[0].nbDims, 3) ||
         !grid.check_tokens(GRID_KMEANS, TOKENS, *s.in[0].d[1])) {
         return false;
@@ -78,7 +66,7 @@ bool shapes(const Params& params, const Shapes& s) {
 
 bool sizes(const Params& params, const Tensors& t) {
     const char* const names[] = {"z", "index", "weight"};
-    if (!check_rank(GRID_KMEANS, "x", t.in_desc[0].dims.nbDims, 3) || !grid_of(params).check_output(GRID_KMEANS, t)) {
+    if (!check_rank(GRID_KMEANS, "x", t.in_desc[0].dims.nbDims, 3) || !grid_of(params.means).check_output(GRID_KMEANS, t)) {
         return false;
     }
     for (int32_t i = 0; i < GRID_OUTPUT; ++i) {
@@ -86,8 +74,8 @@ bool sizes(const Params& params, const Tensors& t) {
             return false;
         }
     }
-    const Grid grid = grid_of(params).of_call(t);
-    const GridParams p = with_grid(params, grid);
+    const Grid grid = grid_of(params.means).of_call(t);
+    const GridParams p = with_grid(params.means, grid);
     Sizes made;
     if (ailurus_cuda_grid_kmeans_sizes(&p, &made.rows, &made.choices) != AILURUS_CUDA_OK) {
         return refuse(Code::BAD_SHAPE, GRID_KMEANS.name, "%s", ailurus_cuda_last_error());
@@ -108,7 +96,7 @@ bool sizes(const Params& params, const Tensors& t) {
 }
 
 size_t workspace(const Params& params, const nvinfer1::Dims* in) {
-    const Grid grid = grid_of(params);
+    const Grid grid = grid_of(params.means);
     const int64_t batch = in[0].d[0];
     const int64_t patches = in[0].d[1] - grid.outside();
     const GridParams p = grid.is_static() ? params.means : with_room(params, patches);
@@ -122,7 +110,7 @@ size_t workspace(const Params& params, const nvinfer1::Dims* in) {
 }
 
 ailurus_cuda_status enqueue(const Params& params, const Tensors& t) {
-    const GridParams p = with_grid(params, grid_of(params).of_call(t));
+    const GridParams p = with_grid(params.means, grid_of(params.means).of_call(t));
     size_t bytes = 0;
     const ailurus_cuda_status status =
         ailurus_cuda_grid_kmeans_workspace(&p, t.in_size(0, 0), t.in_size(0, 2), t.type(), &bytes);
