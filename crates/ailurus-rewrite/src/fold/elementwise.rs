@@ -140,6 +140,7 @@ fn reduce(call: &Call) -> Result<Vec<Array>, Unknown> {
         None => (0..x.rank()).collect(),
     };
     axes.sort_unstable();
+    axes.dedup();
     let mut data: ArrayD<f64> = x.data.clone();
     for &axis in axes.iter().rev() {
         let count = data.len_of(Axis(axis)) as f64;

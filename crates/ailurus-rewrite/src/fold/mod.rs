@@ -8,6 +8,8 @@ mod array;
 mod elementwise;
 mod layout;
 mod pick;
+#[cfg(test)]
+mod tests;
 
 pub use array::{Array, checked};
 
@@ -18,10 +20,14 @@ use std::collections::HashMap;
 /// Elements that one value may have; a graph made to do harm can ask for any number.
 const MOST: usize = 1 << 24;
 
+/// Elements that all values together may have.
+const MOST_IN_ALL: usize = 1 << 26;
+
 /// Evaluates constants of a graph.
 pub struct Folder<'i, 'm> {
     interp: &'i Interp<'m>,
     known: HashMap<ValueId, Array>,
+    held: usize,
 }
 
 /// Why a value cannot be told: the operator or the thing that stands in the way.
@@ -29,7 +35,16 @@ pub type Unknown = String;
 
 impl<'i, 'm> Folder<'i, 'm> {
     pub fn new(interp: &'i Interp<'m>) -> Self {
-        Self { interp, known: HashMap::new() }
+        Self { interp, known: HashMap::new(), held: 0 }
+    }
+
+    fn keep(&mut self, v: ValueId, array: Array) -> Result<(), Unknown> {
+        self.held = self.held.saturating_add(array.data.len());
+        if self.held > MOST_IN_ALL {
+            return Err("more numbers than tables have".to_owned());
+        }
+        self.known.insert(v, array);
+        Ok(())
     }
 
     /// The value.
@@ -42,7 +57,7 @@ impl<'i, 'm> Folder<'i, 'm> {
                 continue;
             }
             if let Some(array) = self.given(graph, at)? {
-                self.known.insert(at, array);
+                self.keep(at, array)?;
                 continue;
             }
             let (id, _) = graph.producer(at).ok_or_else(|| format!("the input `{}`", graph.name_of(at)))?;
@@ -64,7 +79,7 @@ impl<'i, 'm> Folder<'i, 'm> {
             };
             for (o, array) in node.outputs.iter().zip(results) {
                 if let Some(o) = o {
-                    self.known.insert(*o, array);
+                    self.keep(*o, array)?;
                 }
             }
             if !self.known.contains_key(&at) {

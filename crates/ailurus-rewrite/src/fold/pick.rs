@@ -122,6 +122,9 @@ fn concat(call: &Call) -> Result<Array, Unknown> {
     let first = call.input(0)?;
     let at = call.axis(0, first.rank())?;
     let parts = (0..call.inputs.len()).map(|i| call.input(i).map(|x| x.data.view())).collect::<Result<Vec<_>, _>>()?;
+    if parts.iter().any(|p| p.ndim() != first.rank()) {
+        return Err("a Concat of different ranks".to_owned());
+    }
     checked(&[parts.iter().map(|p| p.len()).sum()])?;
     Ok(first.like(ndarray::concatenate(Axis(at), &parts).map_err(|e| e.to_string())?))
 }

@@ -134,9 +134,9 @@ impl Operands<'_, '_, '_> {
                 let (length, kept) = (self.known(id, whole)?, self.known(id, part)?);
                 // What is taken from the front stays there, what is taken from the end stays there.
                 let old = self.meanings.interp.atoms.known(whole).unwrap_or(0);
-                let first = if start < 0 { start + old } else { start };
+                let first = if start < 0 { start.saturating_add(old) } else { start };
                 start = if first == 0 { 0 } else { length - kept };
-                end = start + kept;
+                end = start.saturating_add(kept);
             }
             from.push(DimSpec::Number(start));
             to.push(DimSpec::Number(end));
@@ -171,7 +171,7 @@ impl Operands<'_, '_, '_> {
             }
             let (have, want) = (self.known(id, &data.axes()[at])?, self.known(id, &result.axes()[at])?);
             if let Some(pad) = new.get_mut(i + axes.len()) {
-                *pad = want - have - before;
+                *pad = want.saturating_sub(have).saturating_sub(before);
             }
         }
         Ok(Some(vec![self.entry(id, 1, new.into_iter().map(DimSpec::Number).collect())]))

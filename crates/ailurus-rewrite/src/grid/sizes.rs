@@ -158,7 +158,7 @@ impl<'a, 'm> Sizes<'a, 'm> {
                 if before != Expr::default() {
                     return Err(self.unknown(a));
                 }
-                Ok((inner + window - 1) / window * window)
+                Ok(inner.saturating_add(window - 1) / window * window)
             }
             Origin::Major(whole) | Origin::Minor(whole) => match self.part(a) {
                 Part::Inside => Ok(self.window(a, side)),
@@ -264,11 +264,17 @@ impl<'a, 'm> Sizes<'a, 'm> {
 
 /// A window scaled with the grid, at least 1.
 fn scaled(window: i64, from: i64, to: i64) -> i64 {
-    let rounded = (2 * window * to + from) / (2 * from.max(1));
-    rounded.clamp(1, to.max(1))
+    rounded(window, to, from).clamp(1, to.max(1))
 }
 
 /// A roll scaled with its window; half a window is half a window again.
 fn rolled_by(by: i64, window: i64, now: i64) -> i64 {
-    if by == window / 2 { now / 2 } else { (2 * by * now + window) / (2 * window.max(1)) }
+    if by == window / 2 { now / 2 } else { rounded(by, now, window) }
+}
+
+/// `n * to / from`, rounded to the nearest; halves up.
+fn rounded(n: i64, to: i64, from: i64) -> i64 {
+    let from = i128::from(from.max(1));
+    let quotient = (2 * i128::from(n) * i128::from(to) + from) / (2 * from);
+    i64::try_from(quotient).unwrap_or(i64::MAX)
 }

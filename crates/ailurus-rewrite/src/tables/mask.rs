@@ -18,7 +18,8 @@ impl Cut {
     /// The stretch a position lies in: in front of the last window, in it, and in it behind the roll.
     fn stretch(self, window: usize, inside: usize) -> usize {
         let (position, length) = (window * self.inside + inside, self.windows * self.inside);
-        usize::from(position >= length - self.inside) + usize::from(self.shift > 0 && position >= length - self.shift)
+        let behind = |n: usize| n > 0 && position >= length.saturating_sub(n);
+        usize::from(behind(self.inside)) + usize::from(behind(self.shift))
     }
 }
 
