@@ -63,7 +63,8 @@ fn ways((h, w): (usize, usize)) -> Vec<(String, Vec<String>)> {
     ];
     ways.extend([5, 3, 1].map(|n: usize| {
         let iterations = n.to_string();
-        way(&format!("expedit, {n} iterations"), &["--method", "expedit", "--grid", &grid, "--iterations", &iterations])
+        let name = format!("expedit, {n} iteration{}", if n == 1 { "" } else { "s" });
+        way(&name, &["--method", "expedit", "--grid", &grid, "--iterations", &iterations])
     }));
     ways
 }
@@ -99,7 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let old = std::fs::read_to_string(&args.out).unwrap_or_default();
     let before = old.split(HEADING).next().unwrap_or_default().trim_end();
-    let text = format!("{before}\n\n{}\n\n{page}", introduction());
+    let text = format!("{before}\n\n{}\n\n{}\n", introduction(), page.trim_end());
     std::fs::write(&args.out, text.trim_start()).with_context(|| format!("writing {}", args.out.display()))?;
     println!("{}", args.out.display());
     Ok(())

@@ -156,14 +156,18 @@ pub fn between(b: &mut Build, what: &str, patches: ValueId, others: Part) -> Res
         let part = b.op("others", "Add", &[zero, list], &[], None)?;
         parts.insert(if front { 0 } else { parts.len() }, part);
     }
-    match parts[..] {
-        // The list itself, under the name that it is looked for.
-        [only] => b.op(what, "Identity", &[only], &[], None),
-        _ => joined(b, what, &parts),
+    named(b, what, &parts)
+}
+
+/// As [`joined`], under this name even where there is nothing to join: what clusters are is looked for by name.
+pub fn named(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
+    match parts {
+        [only] => b.op(what, "Identity", &[*only], &[], None),
+        _ => joined(b, what, parts),
     }
 }
 
-pub fn joined(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
+fn joined(b: &mut Build, what: &str, parts: &[ValueId]) -> Result<ValueId, Error> {
     match parts {
         [only] => Ok(*only),
         _ => b.op(what, "Concat", parts, &[("axis", Attribute::Int(1))], None),

@@ -77,7 +77,7 @@ fn beside(b: &mut Build, plan: &Plan, base: ValueId, patches: ValueId) -> Result
         let part = b.op("others", "Slice", &[base, first, last, axis], &[], None)?;
         parts.insert(if start == 0 { 0 } else { parts.len() }, part);
     }
-    arranged::joined(b, "merged", &parts)
+    arranged::named(b, "merged", &parts)
 }
 
 /// For every token the rows it is made of, with their weights, the greatest first.
