@@ -2,6 +2,7 @@
 #pragma once
 
 #include "grid_rows.cuh"
+#include "grid_weights.cuh"
 
 namespace ailurus {
 
@@ -9,7 +10,6 @@ namespace ailurus {
 // four centres at once.
 constexpr int CENTRE_SIDE = 2;
 constexpr int CENTRES = CENTRE_SIDE * CENTRE_SIDE;
-constexpr float LEAST_WEIGHT = 1e-16f;
 
 // The weights of a patch for the centres of a tile, 0 for those it does not look at. Read by one instruction.
 struct alignas(16) Weights {

@@ -9,6 +9,9 @@ namespace ailurus {
 // Mean least distances below this count as this; see docs/operators.md.
 constexpr float NEAREST = 1e-30f;
 
+// What a sum of weights counts at least, and the least weight that is not 0 before normalisation.
+constexpr float LEAST_WEIGHT = 1e-16f;
+
 // What squared distances are multiplied with, for a block that works on one image: the temperature, or the temperature
 // over the mean of the least distances, of which every tile of patches has left its sum. `shared` is the block's.
 AILURUS_DEVICE double sharpness_of(const GridArguments& a, int image, double& shared) {
@@ -32,10 +35,12 @@ AILURUS_DEVICE double sharpness_of(const GridArguments& a, int image, double& sh
     return shared;
 }
 
-// The weight before it is normalised: 1 at the least distance. Computed in double precision and rounded once.
+// The weight before it is normalised: 1 at the least distance, 0 where it would be below LEAST_WEIGHT. Computed in double
+// precision and rounded once.
 AILURUS_DEVICE float unnormalised(double sharpness, float distance, float least_distance) {
     const double above = static_cast<double>(__fsub_rn(distance, least_distance));
-    return static_cast<float>(exp(__dmul_rn(-sharpness, above)));
+    const float weight = static_cast<float>(exp(__dmul_rn(-sharpness, above)));
+    return weight < LEAST_WEIGHT ? 0.0f : weight;
 }
 
 // Which patch or token of which image a warp works on; blocks do not go beyond their image.
