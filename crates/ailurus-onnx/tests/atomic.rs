@@ -57,7 +57,7 @@ fn an_existing_output_keeps_its_permissions() {
 }
 
 /// The disk is simulated to be full by a limit on file sizes. The limit is one of the process and fails only writes
-/// beyond 1 MB, which no other test here does.
+/// beyond 1 MB, which no other test here does; it is lifted again at once, because a log may be longer.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_the_old_output() {
@@ -67,15 +67,18 @@ fn a_full_disk_leaves_the_old_output() {
     let mut edit = GraphEdit::new(Model::from_bytes(encode(&everything())).unwrap());
     edit.add_initializer(Tensor::from_f32("huge", &[1 << 20], &vec![0.0; 1 << 20])).unwrap();
     let model = edit.finish().unwrap();
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: plain system calls; the signal would end the process, ignoring it turns it into an error of `write`.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit), 0);
-        limit.rlim_cur = 1 << 20;
+        assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &mut before), 0);
+        let limit = libc::rlimit { rlim_cur: 1 << 20, ..before };
         assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
     }
-    let error = model.write(&out, &WriteOptions::default()).unwrap_err();
+    let written = model.write(&out, &WriteOptions::default());
+    // SAFETY: as above, with what was read before.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &before) }, 0);
+    let error = written.unwrap_err();
     assert_eq!(error.code(), "AIL0115");
     assert!(error.to_string().contains("nothing was changed"));
     assert_eq!(fs::read(&out).unwrap(), b"old");

@@ -33,9 +33,8 @@ pub fn choose(interp: &Interp, cores: Vec<Core>, wish: Option<&str>) -> Result<(
     let mut chains = chains(g, &cores, &global);
     let windowed = windowed(interp, g, &cores);
     // Attention to the whole grid with windows between is part of their chain, and no chain of its own.
-    chains.retain(|c| {
-        windowed.iter().all(|w| !(c.members.iter().all(|i| w.members.contains(i)) && !is_pure(g, &cores, c)))
-    });
+    let belongs = |c: &Chain, w: &Chain| c.members.iter().all(|i| w.members.contains(i));
+    chains.retain(|c| is_pure(g, &cores, c) || !windowed.iter().any(|w| belongs(c, w)));
     chains.extend(windowed);
     let chosen = match wish {
         Some(name) => named(interp, &cores, &chains, name)?,

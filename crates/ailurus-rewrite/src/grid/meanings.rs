@@ -230,7 +230,7 @@ fn meetings(node: &Node, inputs: &[Option<Abs>]) -> Vec<(Axis, Axis)> {
         ("com.microsoft", "MultiHeadAttention") => Some(5),
         _ => None,
     };
-    if let Some((bias, (query, key))) = bias.and_then(|b| axes(b)).zip(axes(0).zip(axes(1))) {
+    if let Some((bias, (query, key))) = bias.and_then(&axes).zip(axes(0).zip(axes(1))) {
         // [batch, heads, queries, keys]; tokens are the first but last axis of queries and keys.
         let tokens = |x: &[Axis]| x.len().checked_sub(2).map(|i| x[i].clone());
         let ends = bias.iter().rev().take(2).cloned();

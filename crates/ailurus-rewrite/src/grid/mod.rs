@@ -70,10 +70,11 @@ pub fn simulate(a: &Analysis, extent: Extent) -> Result<Simulation, Refusal> {
     check::sizes(&region, &meanings, &sizes)?;
     frontier::edit(&region, &meanings, &changed, extent.unfold, &mut out)?;
     // What the values of the region are afterwards: sizes, for declared shapes and operation counts.
-    for (&v, abs) in &meanings.values {
-        let axes = abs.axes().to_vec();
-        let mut smaller = Vec::with_capacity(axes.len());
-        for axis in &axes {
+    let made = out.region.iter().flat_map(|&id| g.node(id).outputs.iter().flatten().copied());
+    for v in std::iter::once(region.cut).chain(made) {
+        let Some(abs) = meanings.values.get(&v) else { continue };
+        let mut smaller = Vec::with_capacity(abs.axes().len());
+        for axis in abs.axes() {
             let size = sizes.of(axis).map_err(|fault| region.unfit(v, fault))?;
             smaller.push(out.interp_atoms.axis("grid", size));
         }
