@@ -57,6 +57,9 @@ pub struct BlockReport {
     pub output: String,
     /// Node that computes attention scores.
     pub attention: String,
+    /// `6·6`: rows and columns of the windows that attention runs in, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
     /// Number of nodes.
     pub nodes: usize,
     /// Operations, one image.
@@ -70,11 +73,13 @@ pub(crate) fn of(a: &Analysis) -> Report {
     let blocks = (1..=t.blocks.len())
         .map(|k| {
             let set = t.block(g, k);
+            let core = &t.blocks[k - 1].cores[0];
             BlockReport {
                 index: k,
                 input: g.name_of(t.streams[k - 1]).to_owned(),
                 output: g.name_of(t.streams[k]).to_owned(),
-                attention: describe(g, t.blocks[k - 1].cores[0].scores),
+                attention: describe(g, core.scores),
+                window: core.windowed.then(|| a.interp.atoms.show(&core.tokens)),
                 nodes: g.nodes().filter(|(id, _)| set.contains(*id)).count(),
                 flops: counts.iter().filter(|(id, _)| set.contains(*id)).map(|(_, f)| f).sum(),
             }

@@ -40,6 +40,8 @@ pub struct Summary {
     pub operands: usize,
     /// Tables gathered by representative token.
     pub gathers: usize,
+    /// Tables made anew for a smaller grid.
+    pub tables: usize,
     /// Attentions that weigh clusters by their size.
     pub proportional: usize,
     /// Shapes that keep their old numbers behind the encoder.
@@ -128,6 +130,7 @@ impl Summary {
             unfolds: plan.unfolds.iter().map(|u| (u.value.clone(), u.mode)).collect(),
             operands: plan.operands.len(),
             gathers: plan.gathers.len(),
+            tables: plan.tables.len(),
             proportional: plan.proportional.len(),
             reroutes: plan.reroutes.len(),
             notes: plan.notes.clone(),

@@ -2,7 +2,10 @@
 
 mod common;
 
-use ailurus::rewrite::{Expedit, Method, Plan, UnfoldAt};
+use ailurus::{
+    rewrite::{Expedit, Method, Plan, UnfoldAt},
+    runtime::testing,
+};
 use common::{Place, fixture};
 
 fn path(name: &str) -> String {
@@ -47,11 +50,37 @@ fn pictures_show_the_nearest_cluster() {
     assert!(run.stdout.contains("144 patches (12 x 12)"), "{}", run.stdout);
 }
 
+/// Attention inside windows: the windows shrink with the grid, and tables are made for them.
+#[test]
+fn windows() {
+    let place = Place::new();
+    let input = path("windows/tv_swin.ts17b");
+    let text = place.ailurus(["inspect", &input]).ok().stdout;
+    assert!(text.contains("in windows of 4·4"), "{text}");
+    for method in ["expedit", "pool"] {
+        let grid = ["--layer", "1", "--method", method, "--grid", "8x8"];
+        let text = place.ailurus([&["inspect", &input][..], &grid].concat()).ok().stdout;
+        assert!(text.contains("made anew as"), "{text}");
+        let check = if testing::onnx_runtime().is_some() { &["--check", "--runtime", "ort"][..] } else { &[] };
+        let run = place.rewrite([&[&input, "out.onnx", "--force"][..], &grid, check].concat()).ok();
+        assert!(run.stdout.contains("made anew"), "{method}: {}", run.stdout);
+        place.write("plan.json", &place.ailurus([&["plan", &input][..], &grid].concat()).ok().stdout);
+        place.rewrite([&input, "replayed.onnx", "--force", "--plan", "plan.json"]).ok();
+        let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+        assert!(read("out.onnx") == read("replayed.onnx"), "{method}");
+    }
+    let run = place.ailurus(["plan", &input, "--layer", "1"]);
+    assert!(run.code == 1 && run.stderr.contains("AIL0203") && run.stderr.contains("--method"), "{}", run.stderr);
+}
+
 #[test]
 fn presets() {
     let place = Place::new();
     let json = place.ailurus(["presets", "--json"]).ok().json();
     assert_eq!((&json[0]["name"], &json[0]["grid"]), (&"segmenter-ade20k".into(), &serde_json::json!([28, 28])));
+    // Hard labels: a patch is a copy of its nearest cluster.
+    let depth = json.as_array().unwrap().iter().find(|p| p["name"] == "dpt-kitti").unwrap();
+    assert_eq!((&depth["layer"], &depth["neighbors"]), (&5.into(), &1.into()));
     let text = place.ailurus(["presets"]).ok().stdout;
     assert!(text.contains("segmenter-cityscapes") && text.contains("32x32") && text.contains("source"), "{text}");
     // The model is smaller than the one the preset is for: what does not fit is said otherwise.

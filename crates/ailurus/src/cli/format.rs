@@ -94,10 +94,11 @@ pub fn summary(s: &Summary) -> String {
     line(
         "edits",
         format!(
-            "{}, {} gathered, {} rerouted",
+            "{}, {} gathered, {} rerouted{}",
             count(s.operands, "shape operand"),
             count(s.gathers, "table"),
-            count(s.reroutes, "shape")
+            count(s.reroutes, "shape"),
+            if s.tables > 0 { format!(", {} made anew", count(s.tables, "table")) } else { String::new() }
         ),
     );
     if s.proportional > 0 {

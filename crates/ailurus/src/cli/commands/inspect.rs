@@ -104,7 +104,10 @@ fn blocks(r: &Report, plan: Option<&Plan>) -> String {
             b.index.to_string(),
             format::flops(b.flops),
             b.output.clone(),
-            b.attention.clone(),
+            match &b.window {
+                Some(window) => format!("{}, in windows of {window}", b.attention),
+                None => b.attention.clone(),
+            },
             runs.to_owned(),
         ]);
     }
@@ -165,6 +168,15 @@ fn cut(p: &Plan) -> String {
         }
         out.push('\n');
         out += &operands.render("  ");
+    }
+    if !p.tables.is_empty() {
+        let mut tables = Table::new(&["table read by the node behind", "input", "made anew as"]);
+        for t in &p.tables {
+            let dims: Vec<String> = t.dims().iter().map(usize::to_string).collect();
+            tables.row(vec![t.node.clone(), t.input.to_string(), format!("[{}]", dims.join(", "))]);
+        }
+        out.push('\n');
+        out += &tables.render("  ");
     }
     if !p.gathers.is_empty() {
         let mut gathers = Table::new(&["table read by the node behind", "input", "rows for"]);
