@@ -43,9 +43,9 @@ fn end_of_region(model: &Model, plan: &Plan, inputs: &[(String, Tensor)], grid: 
     let outputs = run::run(session.as_ref(), inputs).expect("it runs");
     let stream = run::output(&outputs, end).expect("the stream");
     // Rows and columns may be one axis.
-    let channels = *stream.dims().last().expect("channels");
+    let (images, channels) = (stream.dims()[0], *stream.dims().last().expect("channels"));
     let numbers = stream.as_f32().expect("32-bit floats").to_vec();
-    Tensor::new([1, grid.0, grid.1, channels], numbers).expect("a map")
+    Tensor::new([images, grid.0, grid.1, channels], numbers).expect("a map")
 }
 
 #[test]

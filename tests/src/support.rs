@@ -27,8 +27,8 @@ ONNX Runtime's own replacements, which round differently from graph to graph.
 
 All this is about clusters of any shape (`--method ailurus`). Models with windows or with a map as their stream (SAM, ViTDet,
 stages of Swin), refused here, are rewritten with clusters that form a grid (`--method expedit`): the test `attention_windows`
-compares them with the original on the full grid (errors below 1e-5), and torchvision's Swin and timm's SAM encoder with PyTorch
-on smaller grids (below 2e-6).
+compares them with the original on the full grid (errors below 1e-5), and Swin of torchvision and transformers and timm's SAM
+encoder with PyTorch on smaller grids (below 2e-6).
 
 ";
 

@@ -329,6 +329,8 @@ pub enum DimSpec {
     Tokens(i64),
     /// The number of patches, times this, known only at run time.
     Patches(i64),
+    /// The number of images, times this, known only at run time.
+    Images(i64),
 }
 
 /// A shape operand to re-write.

@@ -51,6 +51,10 @@ fn assemble(
             DimSpec::Clusters(n) => count(b, plan, clusters.anchor()?, true, n)?,
             DimSpec::Tokens(n) => count(b, plan, clusters.index, false, n)?,
             DimSpec::Patches(n) => count(b, plan, clusters.index, true, n)?,
+            DimSpec::Images(n) => {
+                let images = dimension(b, "images", clusters.base, 0)?;
+                times(b, images, n)?
+            }
         });
     }
     if let ([number], true) = (&parts[..], edit.scalar) {
@@ -61,13 +65,22 @@ fn assemble(
 
 /// `n` times the second dimension of `of`, or of what lies between prefix and suffix in it: i64[1].
 fn count(b: &mut Build, plan: &Plan, of: ValueId, inner: bool, n: i64) -> Result<ValueId, Error> {
-    let shape = b.op("sequence_shape", "Shape", &[of], &[], None)?;
-    let one = b.ints(&[1])?;
-    let mut v = b.op("rows", "Gather", &[shape, one], &[("axis", Attribute::Int(0))], None)?;
+    let mut v = dimension(b, "rows", of, 1)?;
     if inner {
         let others = b.ints(&[(plan.tokens.prefix + plan.tokens.suffix) as i64])?;
         v = b.op("clusters", "Sub", &[v, others], &[], None)?;
     }
+    times(b, v, n)
+}
+
+/// A dimension of a value: i64[1].
+fn dimension(b: &mut Build, what: &str, of: ValueId, axis: i64) -> Result<ValueId, Error> {
+    let shape = b.op("sequence_shape", "Shape", &[of], &[], None)?;
+    let at = b.ints(&[axis])?;
+    b.op(what, "Gather", &[shape, at], &[("axis", Attribute::Int(0))], None)
+}
+
+fn times(b: &mut Build, v: ValueId, n: i64) -> Result<ValueId, Error> {
     if n == 1 {
         return Ok(v);
     }

@@ -36,7 +36,7 @@ pub fn sizes(region: &Region, meanings: &Meanings, sizes: &Sizes) -> Result<(), 
         if !transfer::is_elementwise(&node.domain, &node.op_type) || !reads(meanings, node) {
             continue;
         }
-        let operands: Vec<Abs> = operands(meanings, id, node);
+        let operands: Vec<Abs> = (0..node.inputs.len()).filter_map(|slot| meanings.read(id, node, slot)).collect();
         let rank = operands.iter().filter_map(Abs::rank).max().unwrap_or(0);
         for back in 1..=rank {
             let mut seen: Option<i64> = None;
@@ -66,18 +66,4 @@ pub fn sizes(region: &Region, meanings: &Meanings, sizes: &Sizes) -> Result<(), 
 
 fn reads(meanings: &Meanings, node: &Node) -> bool {
     node.inputs.iter().flatten().any(|v| meanings.values.contains_key(v))
-}
-
-/// What a node reads, tables with their own axes.
-fn operands(meanings: &Meanings, id: ailurus_onnx::NodeId, node: &Node) -> Vec<Abs> {
-    let read = |(slot, v): (usize, &Option<ailurus_onnx::ValueId>)| {
-        let v = (*v)?;
-        if let Some(abs) = meanings.values.get(&v) {
-            return Some(abs.clone());
-        }
-        let entry = meanings.entries.iter().find(|e| e.node == id && e.input == slot)?;
-        let known = meanings.interp.get(v)?;
-        Some(Abs { axes: Some(entry.axes.clone()), ..known.clone() })
-    };
-    node.inputs.iter().enumerate().filter_map(read).collect()
 }

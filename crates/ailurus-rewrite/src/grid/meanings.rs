@@ -14,7 +14,7 @@ use ailurus_analyze::{
     interp::Effect,
     transfer,
 };
-use ailurus_onnx::{Node, NodeId, ValueId};
+use ailurus_onnx::{DataType, Node, NodeId, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// A table at a place where it is used.
@@ -62,9 +62,12 @@ impl<'m> Meanings<'m> {
             let op = node.qualified_op();
             return Err(region.refuse(Code::AIL0208, id, format!("`{op}` reads tokens inside its subgraphs")));
         }
-        // Numbers computed from shapes stay what they were; where they matter they are replaced.
+        // Numbers computed from shapes stay what they were; where they matter they are replaced. Tables that are repeated for
+        // as many images as there are cannot be: what repeats them is followed.
         let reads = node.inputs.iter().flatten().any(|v| self.values.contains_key(v));
-        if !reads || matches!(node.op_type.as_str(), "Shape" | "Size") && node.domain.is_empty() {
+        if !(reads || repeats(region, node))
+            || matches!(node.op_type.as_str(), "Shape" | "Size") && node.domain.is_empty()
+        {
             return Ok(());
         }
         let mut inputs = Vec::with_capacity(node.inputs.len());
@@ -128,6 +131,16 @@ impl<'m> Meanings<'m> {
         Ok(fresh)
     }
 
+    /// What a node reads: activations, or a table with its own axes.
+    pub fn read(&self, id: NodeId, node: &Node, slot: usize) -> Option<Abs> {
+        let v = node.input(slot)?;
+        if let Some(abs) = self.values.get(&v) {
+            return Some(abs.clone());
+        }
+        let entry = self.entries.iter().find(|e| e.node == id && e.input == slot)?;
+        Some(Abs { axes: Some(entry.axes.clone()), ..self.interp.get(v)?.clone() })
+    }
+
     fn is_fresh(&self, a: AtomId) -> bool {
         std::iter::successors(Some(a), |&x| self.interp.atoms.parent(x)).any(|x| self.fresh.contains(&x))
     }
@@ -172,7 +185,7 @@ impl<'m> Meanings<'m> {
         }
         let (Some(mut x), Some(mut y)) = (self.meaning(x), self.meaning(y)) else { return };
         while let (Some(&a), Some(&b)) = (x.first(), y.first()) {
-            if a == b {
+            if a == b || self.same_images(a, b) {
                 x.remove(0);
                 y.remove(0);
                 continue;
@@ -190,6 +203,13 @@ impl<'m> Meanings<'m> {
                 self.alias.insert(atom, meant);
             }
         }
+    }
+
+    /// Two numbers of images that meet are the same, though neither is known.
+    fn same_images(&self, a: AtomId, b: AtomId) -> bool {
+        let atoms = &self.interp.atoms;
+        let (x, y) = (atoms.get(a), atoms.get(b));
+        !x.spatial && !y.spatial && atoms.symbols.known(&x.size).is_none() && atoms.symbols.equal(&x.size, &y.size)
     }
 
     /// How many of these atoms a fresh one stands for.
@@ -210,6 +230,15 @@ impl<'m> Meanings<'m> {
         }
         None
     }
+}
+
+/// True where a node makes a table whose size is only known at run time.
+fn repeats(region: &Region, node: &Node) -> bool {
+    let interp = &region.a.interp;
+    node.outputs.iter().flatten().filter_map(|&v| interp.get(v)).any(|x| {
+        let number = x.dtype.is_float() || x.dtype == DataType::Bool;
+        number && !x.activation && x.axes().iter().any(|axis| interp.atoms.known(axis).is_none())
+    })
 }
 
 /// Pairs of axes that a node lays upon each other.

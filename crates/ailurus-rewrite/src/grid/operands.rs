@@ -31,8 +31,8 @@ impl Operands<'_, '_, '_> {
         if !node.domain.is_empty() {
             return Ok(None);
         }
-        let value = |v: Option<_>| v.and_then(|v| self.meanings.values.get(&v)).cloned();
-        let (Some(data), Some(result)) = (value(node.input(0)), value(node.output(0))) else { return Ok(None) };
+        let Some(result) = node.output(0).and_then(|v| self.meanings.values.get(&v)).cloned() else { return Ok(None) };
+        let Some(data) = self.meanings.read(id, node, 0) else { return Ok(None) };
         let on_grid = |x: &Abs| x.axes().iter().any(|axis| self.on_grid(axis));
         if !(on_grid(&data) || on_grid(&result)) {
             return Ok(None);
@@ -98,14 +98,21 @@ impl Operands<'_, '_, '_> {
             dims.push(match self.meanings.interp.atoms.symbols.known(&size) {
                 _ if own == Some(axis) => DimSpec::Number(1),
                 Some(n) => DimSpec::Number(n),
-                None => {
+                None => self.images(&size).ok_or_else(|| {
                     let op = node.qualified_op();
-                    let reason = format!("`{op}` makes as many images as are only known at run time");
-                    return Err(self.region.refuse(Code::AIL0208, id, reason));
-                }
+                    let reason = format!("`{op}` repeats something as often as is only known at run time");
+                    self.region.refuse(Code::AIL0208, id, reason)
+                })?,
             });
         }
         Ok(Some(vec![self.entry(id, 1, dims)]))
+    }
+
+    /// A multiple of the number of images.
+    fn images(&self, size: &Expr) -> Option<DimSpec> {
+        let atoms = &self.meanings.interp.atoms;
+        let images = atoms.size(self.meanings.values.get(&self.region.cut)?.axes().first()?);
+        Some(DimSpec::Images(atoms.symbols.divide(size, &images)?.constant()?))
     }
 
     /// Bounds: a slice takes the padding away, takes one of the pieces that rolling swaps, or everything.

@@ -205,6 +205,8 @@ fn dim(d: &DimSpec) -> String {
         DimSpec::Tokens(n) => format!("{n}·tokens"),
         DimSpec::Patches(1) => "patches".into(),
         DimSpec::Patches(n) => format!("{n}·patches"),
+        DimSpec::Images(1) => "images".into(),
+        DimSpec::Images(n) => format!("{n}·images"),
     }
 }
 
