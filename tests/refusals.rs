@@ -48,7 +48,6 @@ fn every_refusal_says_what_where_why_and_what_next() {
 #[test]
 fn window_operators_are_named() {
     for (name, operator) in [
-        ("timm_swin.ts17b", "(Reshape)"),
         ("hf_sam_vision.ts17b-eager", "(Reshape)"),
         ("hf_vitdet_bb.ts17-eager", "(Reshape)"),
         ("hf_segformer.ts17b-eager", "(Conv)"),
@@ -60,6 +59,22 @@ fn window_operators_are_named() {
         assert_eq!(code, Code::AIL0203, "{name}");
         let (reason, _) = message.split_once("node:").expect("a place");
         assert!(reason.contains("made by") && reason.contains(operator), "{name}: {message}");
+    }
+}
+
+/// Stages of equal length are listed, with their grids, and each can be asked for.
+#[test]
+fn stages_with_windows_are_listed() {
+    let model = load(&case::fixtures().join("refused/timm_swin.ts17b.onnx"));
+    let (code, message) = refusal(&model, None).expect("three stages");
+    assert_eq!(code, Code::AIL0203);
+    assert!(
+        message.contains("[28·28] in windows of [7·7]") && message.contains("[14·14] in windows of [7·7]"),
+        "{message}"
+    );
+    for (stage, side) in [("m.layers_0", 28), ("m.layers_1", 14), ("m.layers_2", 7)] {
+        let analysis = Analysis::of_trunk(&model, Some(stage)).expect(stage);
+        assert_eq!(analysis.grid(), Some((side, side)), "{stage}");
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     cores::{Core, Fault},
     interp::{How, Interp},
     refusal::{Code, Refusal, describe},
+    trunk::grids,
     walk::{NodeSet, ancestors},
 };
 use ailurus_onnx::{NodeId, ValueId};
@@ -44,18 +45,26 @@ pub fn refuse(interp: &Interp, core: &Core, fault: Fault, stage: Option<String>)
 
 /// Refuses a model whose encoder changes its grid from one chain of blocks to another.
 pub fn stages(interp: &Interp, one: &Core, two: &Core, longest: &str) -> Refusal {
-    let show = |x: &Axis| interp.atoms.show(x);
     Refusal::new(
         Code::AIL0203,
         format!(
-            "the model has stages: attention runs over [{}] here and over [{}] at {}",
-            show(&one.tokens),
-            show(&two.tokens),
+            "the model has stages: attention runs over {} here and over {} at {}",
+            positions(interp, one),
+            positions(interp, two),
             describe(&interp.model.graph, two.scores)
         ),
         format!("use a model whose blocks all share one grid, or merge within one stage: --trunk {longest}"),
     )
     .at(&interp.model.graph, one.scores)
+}
+
+/// What an attention runs over, for people: `[28·28] in windows of [7·7]`.
+pub fn positions(interp: &Interp, core: &Core) -> String {
+    let tokens = interp.atoms.show(&core.tokens);
+    match grids::sequence(interp, core) {
+        Some(grid) if core.windowed => format!("[{}] in windows of [{tokens}]", interp.atoms.show(&grid)),
+        _ => format!("[{tokens}]"),
+    }
 }
 
 /// The operator that cut the grid into windows: the first whose result has the positions that became a batch.

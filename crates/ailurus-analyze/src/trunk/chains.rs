@@ -161,10 +161,10 @@ fn handle<'g>(g: &'g Graph, cores: &[Core], chain: &Chain) -> &'g str {
 }
 
 fn text(interp: &Interp, cores: &[Core], chain: &Chain) -> String {
-    let tokens = interp.atoms.show(&cores[chain.members[0]].tokens);
+    let tokens = windows::positions(interp, &cores[chain.members[0]]);
     let n = chain.members.len();
     let blocks = if n == 1 { "1 attention".to_owned() } else { format!("{n} attentions") };
-    format!("`{}` ({blocks} over [{tokens}])", handle(&interp.model.graph, cores, chain))
+    format!("`{}` ({blocks} over {tokens})", handle(&interp.model.graph, cores, chain))
 }
 
 fn several(interp: &Interp, cores: &[Core], chains: &[Chain]) -> Refusal {

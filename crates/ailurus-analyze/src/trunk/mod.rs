@@ -1,7 +1,7 @@
 //! The trunk: a chain of blocks around one residual stream, and the grid its tokens come from.
 
 mod chains;
-mod grids;
+pub(crate) mod grids;
 mod streams;
 mod tokens;
 
