@@ -6,7 +6,7 @@ use crate::{
     plan::{Reroute, UnfoldEdit},
     simulate::Simulation,
 };
-use ailurus_analyze::{Code, Refusal, abs::Abs, quantization};
+use ailurus_analyze::{Code, Refusal, abs::Abs, quantization, refusal::describe};
 use ailurus_onnx::{DataType, Graph, NodeId, Use, ValueId};
 
 pub fn edit(
@@ -84,7 +84,7 @@ fn shape(region: &Region, id: NodeId, v: ValueId) -> Result<Option<Reroute>, Ref
         None => Err(region.refuse(
             Code::AIL0208,
             id,
-            format!("{} carries a size out of the blocks that is only known at run time", region.describe(id)),
+            format!("{} carries a size out of the blocks that is only known at run time", describe(g, id)),
         )),
     }
 }

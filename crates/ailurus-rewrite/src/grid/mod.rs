@@ -16,13 +16,12 @@ mod sizes;
 use crate::{
     layout::Layout,
     options::{Tables, UnfoldMode},
-    simulate::{Simulation, probabilities},
+    simulate::{self, Simulation, probabilities},
 };
 use ailurus_analyze::{
     Analysis, Code, Refusal,
     abs::Abs,
     axis::{Axis, Factor},
-    refusal::describe,
     walk::{NodeSet, ancestors, descendants},
 };
 use ailurus_onnx::{Graph, NodeId, ValueId};
@@ -128,7 +127,7 @@ impl<'a, 'm> Region<'a, 'm> {
     }
 
     fn refuse(&self, code: Code, id: NodeId, reason: impl Into<String>) -> Refusal {
-        crate::simulate::refusal(code, reason.into()).at(self.g, id)
+        simulate::refusal(code, reason.into()).at(self.g, id)
     }
 
     /// A size that the smaller grid does not allow.
@@ -140,11 +139,7 @@ impl<'a, 'm> Region<'a, 'm> {
 
     /// The name a node goes by in plans.
     fn key(&self, id: NodeId) -> String {
-        self.g.node(id).outputs.iter().flatten().next().map(|&v| self.g.name_of(v).to_owned()).unwrap_or_default()
-    }
-
-    fn describe(&self, id: NodeId) -> String {
-        describe(self.g, id)
+        simulate::key(self.g, id)
     }
 }
 

@@ -6,7 +6,7 @@ use ailurus_analyze::{
     axis::{AtomId, Atoms, Axis, Factor, Origin, Run},
     expr::Expr,
 };
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Why an axis has no length on the smaller grid.
 #[derive(Clone, Debug)]
@@ -61,8 +61,8 @@ struct Side {
 pub struct Sizes<'a, 'm> {
     meanings: &'a Meanings<'m>,
     sides: [Side; 2],
-    /// What attention runs over: the half of a cut that is the window.
-    inside: HashSet<AtomId>,
+    /// What attention runs over: the half of a cut that is the window. In order, so that the same one is found every time.
+    inside: BTreeSet<AtomId>,
 }
 
 /// Which part of a cut an atom is.
@@ -86,7 +86,7 @@ impl<'a, 'm> Sizes<'a, 'm> {
             from: atoms.symbols.known(&atoms.get(atom).size).unwrap_or(1),
             to: to as i64,
         };
-        let mut inside = HashSet::new();
+        let mut inside = BTreeSet::new();
         for core in region.a.trunk.cores_behind(region.layer) {
             inside.extend(atoms_of(&core.tokens).unwrap_or_default());
         }

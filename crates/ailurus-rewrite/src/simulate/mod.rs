@@ -154,6 +154,11 @@ pub fn probabilities<'c>(g: &Graph, cores: impl Iterator<Item = &'c Core>) -> No
     set
 }
 
+/// The name a node goes by in plans: that of its first output.
+pub fn key(g: &Graph, id: NodeId) -> String {
+    g.node(id).outputs.iter().flatten().next().map(|&v| g.name_of(v).to_owned()).unwrap_or_default()
+}
+
 /// A refusal of a region, with what to do about it.
 pub fn refusal(code: Code, reason: String) -> Refusal {
     let entry = ailurus_analyze::refusal::explain(&format!("{code:?}"));
@@ -442,7 +447,7 @@ impl Simulator<'_, '_> {
 
     /// Nodes are named by their first output.
     fn key(&self, id: NodeId) -> String {
-        self.g.node(id).outputs.iter().flatten().next().map(|&v| self.g.name_of(v).to_owned()).unwrap_or_default()
+        key(self.g, id)
     }
 }
 
