@@ -69,14 +69,17 @@ pub fn apply(model: &Model, plan: &Plan, emit: Emit) -> Result<Model, Error> {
     let span = tracing::debug_span!("apply", layer = plan.layer);
     let _guard = span.enter();
     plan.validate()?;
-    let prepared = prepare(model.clone())?;
-    let mut b = Build::new(GraphEdit::new(prepared.clone()), plan.layer);
+    let mut b = Build::new(GraphEdit::new(prepare(model.clone())?), plan.layer);
+    // Tables are computed from the model as it was.
+    let original = (!plan.tables.is_empty()).then(|| b.edit.model().clone());
     // Names are looked up before anything is renamed.
     let targets = Targets::resolve(&b, plan)?;
     let clusters = cluster::insert(&mut b, plan, &targets)?;
     operands::rewrite(&mut b, plan, &targets, &clusters)?;
     gather::tables(&mut b, plan, &targets, &clusters)?;
-    tables::replace(&mut b, plan, &prepared, &targets)?;
+    if let Some(original) = &original {
+        tables::replace(&mut b, plan, original, &targets)?;
+    }
     let mut arranged = Arranged::default();
     proportional::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
     unfold::insert(&mut b, plan, &targets, &clusters, &mut arranged)?;
