@@ -2,9 +2,7 @@
 
 mod grid_kmeans;
 
-use ailurus_ops::{
-    AttrValue, DensityPeaks, Element, Keep, MergeDims, PLUGIN_NAMESPACE, PLUGIN_VERSION, UnfoldDims, reference,
-};
+use ailurus_ops::{AttrValue, DensityPeaks, Element, Keep, MergeDims, UnfoldDims, reference};
 use ailurus_runtime::testing::onnx::{Attribute, ElementType, Graph};
 use ailurus_runtime::{Data, Session, Tensor};
 use half::f16;
@@ -75,15 +73,13 @@ fn cases() -> Vec<Case> {
     list.map(|(params, grid, values)| Case { params, grid, values }).to_vec()
 }
 
-/// Every text that an attribute of an operator can be.
-const TEXTS: [&str; 6] = [PLUGIN_NAMESPACE, PLUGIN_VERSION, "absolute", "relative", "l1", "l2"];
-
 /// Attributes as the file writer takes them.
-pub fn attributes(list: &[(&'static str, AttrValue)]) -> Vec<(&'static str, Attribute<'static>)> {
-    let convert = |value: &AttrValue| match value {
+pub fn attributes<'a>(list: &'a [(&'static str, AttrValue)]) -> Vec<(&'static str, Attribute<'a>)> {
+    let convert = |value: &'a AttrValue| match value {
         AttrValue::Int(v) => Attribute::Int(*v),
         AttrValue::Float(v) => Attribute::Float(*v),
-        AttrValue::Str(v) => Attribute::Text(TEXTS.into_iter().find(|t| t == v).expect("a text of an operator")),
+        AttrValue::Str(v) => Attribute::Text(v),
+        AttrValue::Ints(v) => Attribute::Ints(v),
     };
     list.iter().map(|(name, value)| (*name, convert(value))).collect()
 }
@@ -91,24 +87,13 @@ pub fn attributes(list: &[(&'static str, AttrValue)]) -> Vec<(&'static str, Attr
 /// Clusters, merges, changes the rows, and unfolds in both ways. Without a static grid the grid is an input, the token
 /// count is open, and the output shapes are left to the runtime.
 pub fn model(params: &DensityPeaks, kind: ElementType) -> Vec<u8> {
-    let plain = attributes(&ailurus_ops::Merge.attributes());
+    let plain = ailurus_ops::Merge.attributes();
+    let plain = attributes(&plain);
     let channels = CHANNELS.to_string();
     let tokens = params.grid.map_or("t".to_owned(), |(h, w)| (params.prefix + h * w + params.suffix).to_string());
-    let mut graph = Graph::new().input("x", kind, &["batch", &tokens, &channels]);
-    let mut inputs = vec!["x"];
-    if params.grid.is_none() {
-        graph = graph.input("image", ElementType::F32, &["1", "1", "h", "w"]);
-        // The grid as exporters compute it, from the shape of an input.
-        graph = graph.initializer_i64("axes", &[2, 3]).node("Shape", &["image"], &["image_shape"]).node(
-            "Gather",
-            &["image_shape", "axes"],
-            &["grid"],
-        );
-        inputs.push("grid");
-    }
+    let graph = Graph::new().input("x", kind, &["batch", &tokens, &channels]);
     let clusters = ["index", "anchor", "size"];
-    graph
-        .custom(DOMAIN, "AilurusDensityPeaks", &inputs, &clusters, &attributes(&params.attributes()))
+    clustering(graph, "AilurusDensityPeaks", params.grid.is_some(), &clusters, &params.attributes())
         .custom(DOMAIN, "AilurusMerge", &["x", "index", "size"], &["start"], &plain)
         .node("Neg", &["start"], &["z"])
         .custom(DOMAIN, "AilurusUnfold", &["z", "index"], &["copied"], &plain)
@@ -120,6 +105,47 @@ pub fn model(params: &DensityPeaks, kind: ElementType) -> Vec<u8> {
         .output("copied", kind, &["batch", "t", &channels])
         .output("y", kind, &["batch", "t", &channels])
         .model()
+}
+
+/// An operator that clusters `x`. Without a fixed grid it has the input `grid` and the output `map`.
+fn clustering(
+    graph: Graph,
+    operator: &str,
+    fixed: bool,
+    outputs: &[&str],
+    list: &[(&'static str, AttrValue)],
+) -> Graph {
+    if fixed {
+        return graph.custom(DOMAIN, operator, &["x"], outputs, &attributes(list));
+    }
+    // The grid as exporters compute it, from the shape of an input.
+    let grid = graph
+        .input("image", ElementType::F32, &["1", "1", "h", "w"])
+        .initializer_i64("axes", &[2, 3])
+        .node("Shape", &["image"], &["image_shape"])
+        .node("Gather", &["image_shape", "axes"], &["grid"]);
+    grid.custom(DOMAIN, operator, &["x", "grid"], &[outputs, &["map"]].concat(), &attributes(list))
+}
+
+/// Where the grid is an input, its sides are the shape of the output `map`. Not for runtimes that leave that output out.
+pub fn check_map(load: Load<'_>) {
+    let peaks = DensityPeaks::new(1, 0, None, Keep::Tokens(4)).attributes();
+    let means = ailurus_ops::GridKMeans::new(1, 0, None, (2, 2)).attributes();
+    let operators: [(&str, [&str; 3], _); 2] = [
+        ("AilurusDensityPeaks", ["index", "anchor", "size"], peaks),
+        ("AilurusGridKMeans", ["z", "index", "weight"], means),
+    ];
+    for (operator, outputs, list) in operators {
+        let graph = Graph::new().input("x", ElementType::F32, &["1", "t", "8"]);
+        let graph = clustering(graph, operator, false, &outputs, &list).output("map", ElementType::I32, &["h", "w"]);
+        let session = load(&graph.output("index", ElementType::I32, &[]).model());
+        for (h, w) in [(3, 5), (4, 2)] {
+            let x = Tensor::new([1, 1 + h * w, 8], noise((1 + h * w) * 8, 5)).unwrap();
+            let image = Tensor::new([1, 1, h, w], vec![0f32; h * w]).unwrap();
+            let got = session.run(&[("x", &x), ("image", &image)]).unwrap();
+            assert_eq!(got[0].1.dims(), [h, w], "{operator}");
+        }
+    }
 }
 
 /// What the model must give, by the definitions.
@@ -185,7 +211,8 @@ fn weighted_rows<E: Element>(load: Load<'_>, kind: ElementType)
 where
     Data: From<Vec<E>>,
 {
-    let plain = attributes(&ailurus_ops::Merge.attributes());
+    let plain = ailurus_ops::Merge.attributes();
+    let plain = attributes(&plain);
     let channels = CHANNELS.to_string();
     let file = Graph::new()
         .input("z", kind, &["b", "r", &channels])

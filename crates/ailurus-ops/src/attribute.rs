@@ -1,6 +1,7 @@
 //! Node attributes as plain data, and a strict reader for them.
 
-use crate::{Error, Result};
+use crate::schema::attr;
+use crate::{AttrKind, AttrSchema, Error, Result};
 
 /// Value of an attribute of an AiluRus operator.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub enum AttrValue {
     Float(f32),
     /// string
     Str(String),
+    /// several 64-bit integers
+    Ints(Vec<i64>),
 }
 
 /// Attributes in writing order.
@@ -29,6 +32,17 @@ pub(crate) fn plugin_attributes() -> [(&'static str, AttrValue); 2] {
     ]
 }
 
+/// Names the inputs whose values TensorRT has to know while it computes shapes.
+const SHAPE_INPUTS: &str = "tensorrt_plugin_shape_input_indices";
+
+/// For TensorRT, on nodes whose grid is an input: it is one whose values make shapes.
+pub(crate) fn grid_attribute() -> (&'static str, AttrValue) {
+    (SHAPE_INPUTS, AttrValue::Ints(vec![1]))
+}
+
+/// The schema of [`grid_attribute`].
+pub(crate) const GRID_ATTRIBUTE: AttrSchema = attr(SHAPE_INPUTS, AttrKind::Ints, false);
+
 /// Takes attributes out of a list by name; what is left over at the end is an error.
 pub(crate) struct Reader<'a> {
     operator: &'static str,
@@ -42,7 +56,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Self> {
         let mut left: Vec<(&str, &AttrValue)> = Vec::new();
         for (name, value) in attributes {
-            if name == "plugin_namespace" || name == "plugin_version" {
+            if ["plugin_namespace", "plugin_version", SHAPE_INPUTS].contains(&name) {
                 continue;
             }
             if left.iter().any(|(seen, _)| *seen == name) {

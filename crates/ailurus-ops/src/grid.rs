@@ -1,6 +1,23 @@
 //! What operators that take the patches' grid have in common: it is an attribute, or the trailing input `grid`.
 
-use crate::{Error, Result};
+use crate::body::{Body, BodyData, Builder};
+use crate::schema::optional;
+use crate::{Error, Port, PortType, Result};
+
+/// The output that nodes have whose grid is an input. Its shape is the grid and its values mean nothing: TensorRT shows
+/// a plugin the values of an input only while it computes shapes, so that a shape is where they can be kept.
+pub(crate) const OUTPUT: Port = optional("map", PortType::I32, "H W");
+
+/// Ends a body: with an input `grid`, and the output for it, unless the grid is fixed.
+pub(crate) fn finish(mut b: Builder, fixed: bool, input: &str, outputs: [&str; 3], doc: String) -> Body {
+    if fixed {
+        return b.finish(&[input], &outputs, doc);
+    }
+    let zero = b.constant(&[1], BodyData::I32(vec![0]));
+    b.push("Expand", &[&zero, "grid"], &[OUTPUT.name.to_string()], &[]);
+    let [first, second, third] = outputs;
+    b.finish(&[input, "grid"], &[first, second, third, OUTPUT.name], doc)
+}
 
 /// True for a number that fits the 32-bit integers of the output tensors, as every count has to.
 pub(crate) fn fits(n: usize) -> bool {

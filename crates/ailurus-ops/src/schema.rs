@@ -29,7 +29,7 @@ pub struct Port {
     pub dtype: PortType,
     /// Axes, one letter each, as in `docs/operators.md`; alternatives separated by ` | `.
     pub shape: &'static str,
-    /// May be left out (only trailing inputs are, by leaving them off, never as an empty name).
+    /// May be left out (only trailing ports are, by leaving them off, never as an empty name).
     pub optional: bool,
 }
 
@@ -42,6 +42,8 @@ pub enum AttrKind {
     Float,
     /// string
     Str,
+    /// several integers
+    Ints,
 }
 
 /// An attribute.
@@ -78,6 +80,11 @@ impl Schema {
     /// Number of inputs that must be present.
     pub fn required_inputs(&self) -> usize {
         self.inputs.iter().filter(|p| !p.optional).count()
+    }
+
+    /// Number of outputs that must be present.
+    pub fn required_outputs(&self) -> usize {
+        self.outputs.iter().filter(|p| !p.optional).count()
     }
 }
 

@@ -46,6 +46,7 @@ fn check_against(schema: &Schema, list: &Attributes) {
             AttrValue::Int(_) => AttrKind::Int,
             AttrValue::Float(_) => AttrKind::Float,
             AttrValue::Str(_) => AttrKind::Str,
+            AttrValue::Ints(_) => AttrKind::Ints,
         };
         assert_eq!(kind, known.kind);
     }
@@ -63,8 +64,8 @@ fn schemas_agree_with_the_operators() {
     );
     for schema in schemas() {
         assert_eq!((schema.domain, schema.since_version), ("ai.ailurus", 1));
-        let first_optional = schema.inputs.iter().position(|p| p.optional).unwrap_or(schema.inputs.len());
-        assert!(schema.inputs[first_optional..].iter().all(|p| p.optional), "optional inputs trail");
+        assert!(schema.inputs[schema.required_inputs()..].iter().all(|p| p.optional), "optional inputs trail");
+        assert!(schema.outputs[schema.required_outputs()..].iter().all(|p| p.optional), "optional outputs trail");
     }
     check_against(&Merge::SCHEMA, &Merge.attributes());
     check_against(&Unfold::SCHEMA, &Unfold::default().attributes());

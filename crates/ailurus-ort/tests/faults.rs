@@ -106,7 +106,8 @@ fn indices_outside_the_rows_are_found() {
     let Some(runtime) = testing::onnx_runtime() else {
         return;
     };
-    let plain = attributes(&Merge.attributes());
+    let plain = Merge.attributes();
+    let plain = attributes(&plain);
     for (op, inputs) in [
         ("AilurusMerge", &["x", "index", "size"][..]),
         ("AilurusUnfold", &["z", "index"]),

@@ -15,6 +15,7 @@ fn operators_are_as_defined() {
     };
     for optimization in [Optimization::None, Optimization::All] {
         conformance::check(&|model| load(&runtime, model, optimization).unwrap());
+        conformance::check_map(&|model| load(&runtime, model, optimization).unwrap());
     }
 }
 
@@ -53,7 +54,8 @@ fn shapes_are_inferred() {
     assert_eq!(inferred(peaks(&fixed, "22", ["i", "y", "s"])), ["batch", "12"]);
     assert_eq!(inferred(peaks(&fixed, "22", ["i", "a", "y"])), ["batch", "12"]);
 
-    let plain = attributes(&ailurus_ops::Merge.attributes());
+    let plain = ailurus_ops::Merge.attributes();
+    let plain = attributes(&plain);
     let merge = Graph::new()
         .input("x", ElementType::F16, &["batch", "tokens", "8"])
         .input("index", ElementType::I32, &["batch", "tokens"])

@@ -12,6 +12,9 @@ namespace {
 const std::vector<Port> DENSITY_PEAKS = {{"metric", Type::E, false}, {"grid", Type::I64, true}};
 const std::vector<Port> GRID_KMEANS = {{"x", Type::E, false}, {"grid", Type::I64, true}};
 
+// Place of the output `map`.
+constexpr size_t MAP = 3;
+
 // Attributes and input that both have. No grid among the attributes means that it is an input.
 template <typename Params>
 void read_attributes(const Node& node, Params* params) {
@@ -47,6 +50,14 @@ void require_tokens(const Tensor& x, const Params& params, const char* input) {
     require(x.dim(1) == tokens, input, "not as many tokens as the grid, prefix and suffix have");
 }
 
+// An output of some nodes: its shape is the grid, and its values mean nothing and are not written.
+template <typename Params>
+void make_map(const Call& call, const Params& params) {
+    if (call.output_count() > MAP) {
+        call.output(MAP, {params.grid_h, params.grid_w});
+    }
+}
+
 class DensityPeaks : public Kernel {
 public:
     explicit DensityPeaks(const Node& node) {
@@ -69,6 +80,7 @@ public:
         int32_t* const index = static_cast<int32_t*>(call.output(0, {batch, metric.dim(1)}));
         int32_t* const anchor = static_cast<int32_t*>(call.output(1, {batch, rows}));
         float* const size = static_cast<float*>(call.output(2, {batch, rows}));
+        make_map(call, params);
         if (batch == 0) {
             return;
         }
@@ -123,6 +135,7 @@ public:
         void* const z = call.output(0, {batch, rows, x.dim(2)});
         int32_t* const index = static_cast<int32_t*>(call.output(1, {batch, x.dim(1), choices}));
         float* const weight = static_cast<float*>(call.output(2, {batch, x.dim(1), choices}));
+        make_map(call, params);
         if (batch == 0) {
             return;
         }
@@ -145,14 +158,14 @@ private:
 Operator density_peaks() {
     return {"AilurusDensityPeaks",
             DENSITY_PEAKS,
-            {{"index", Type::I32, false}, {"anchor", Type::I32, false}, {"size", Type::F32, false}},
+            {{"index", Type::I32, false}, {"anchor", Type::I32, false}, {"size", Type::F32, false}, {"map", Type::I32, true}},
             [](const Node& node) { return std::unique_ptr<Kernel>(new DensityPeaks(node)); }};
 }
 
 Operator grid_kmeans() {
     return {"AilurusGridKMeans",
             GRID_KMEANS,
-            {{"z", Type::E, false}, {"index", Type::I32, false}, {"weight", Type::F32, false}},
+            {{"z", Type::E, false}, {"index", Type::I32, false}, {"weight", Type::F32, false}, {"map", Type::I32, true}},
             [](const Node& node) { return std::unique_ptr<Kernel>(new GridKMeans(node)); }};
 }
 

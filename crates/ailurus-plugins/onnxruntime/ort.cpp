@@ -112,6 +112,12 @@ Tensor Call::read(const OrtValue* value, int* number) const {
     return tensor;
 }
 
+size_t Call::output_count() const {
+    size_t count = 0;
+    ort.check(ort.KernelContext_GetOutputCount()(context_, &count));
+    return count;
+}
+
 void* Call::output(size_t number, const std::vector<int64_t>& dims) const {
     OrtValue* value = nullptr;
     ort.check(ort.KernelContext_GetOutput()(context_, number, dims.data(), dims.size(), &value));

@@ -83,6 +83,7 @@ public:
 
     // The inputs, optional ones as far as they are there; their types are compared.
     std::vector<Tensor> inputs(const std::vector<Port>& ports) const;
+    size_t output_count() const;
     // Makes an output and returns its memory.
     void* output(size_t number, const std::vector<int64_t>& dims) const;
     void* stream() const;

@@ -86,8 +86,8 @@ int AILURUS_ORT_CALL input_characteristic(const OrtCustomOp* table, size_t i) {
     return of(table).op->inputs[i].optional ? ORT_PORT_OPTIONAL : ORT_PORT_REQUIRED;
 }
 
-int AILURUS_ORT_CALL output_characteristic(const OrtCustomOp*, size_t) {
-    return ORT_PORT_REQUIRED;
+int AILURUS_ORT_CALL output_characteristic(const OrtCustomOp* table, size_t i) {
+    return of(table).op->outputs[i].optional ? ORT_PORT_OPTIONAL : ORT_PORT_REQUIRED;
 }
 
 // Tensors are on the device, but for sizes, which decide what is launched.

@@ -66,6 +66,7 @@ fn load(runtime: &OnnxRuntime, library: &Path, model: &[u8]) -> ailurus_runtime:
 fn operators_are_as_defined() {
     let Some(runtime) = testing::onnx_runtime() else { return };
     conformance::check(&|model| load(&runtime, on_the_host(), model).unwrap());
+    conformance::check_map(&|model| load(&runtime, on_the_host(), model).unwrap());
 }
 
 fn peaks(params: &DensityPeaks) -> Vec<u8> {
@@ -133,7 +134,7 @@ fn the_declarations_are_those_of_onnx_runtime() {
         CreateStatus GetErrorMessage CreateCustomOpDomain CustomOpDomain_Add AddCustomOpDomain GetTensorMutableData
         GetTensorElementType GetDimensionsCount GetDimensions GetTensorTypeAndShape AllocatorAlloc AllocatorFree
         KernelInfoGetAttribute_float KernelInfoGetAttribute_int64 KernelInfoGetAttribute_string
-        KernelContext_GetInputCount KernelContext_GetInput
+        KernelContext_GetInputCount KernelContext_GetOutputCount KernelContext_GetInput
         KernelContext_GetOutput ReleaseStatus ReleaseTensorTypeAndShapeInfo
         GetAvailableProviders ReleaseAvailableProviders ReleaseAllocator
         KernelContext_GetGPUComputeStream GetTensorMemoryInfo KernelInfo_GetNodeName KernelContext_GetAllocator

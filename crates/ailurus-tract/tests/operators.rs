@@ -36,7 +36,8 @@ fn bad_nodes_are_errors() {
     assert!(fault(&build(DOMAIN, &unknown)).unwrap().contains("AIL0303"));
 
     // An index beyond the rows, which only shows when it runs.
-    let plain = attributes(&ailurus_ops::Merge.attributes());
+    let plain = ailurus_ops::Merge.attributes();
+    let plain = attributes(&plain);
     let file = Graph::new()
         .input("z", ElementType::F32, &["1", "2", "5"])
         .input("index", ElementType::I32, &["1", "1"])

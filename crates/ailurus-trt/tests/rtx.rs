@@ -114,11 +114,11 @@ fn without_the_library_the_functions_are_used() {
     assert!(layers(&bodies) > 2 * layers(&plugins), "{bodies} {plugins}");
 }
 
+/// Height and width of the image are open, and so is the grid: its sides are a shape that TensorRT computes.
 #[test]
-fn a_grid_that_is_an_input_is_refused_by_name() {
-    let Some(report) = report("if_before.ts17bhw", Method::Ailurus, Emit::Function, true, &[]) else { return };
-    assert_eq!(report["parsed"], false, "{report}");
-    let messages = report["messages"].as_array().unwrap();
-    let named = |m: &Value| m.as_str().unwrap().starts_with("AIL1008 AilurusDensityPeaks: neither fields");
-    assert!(messages.iter().any(named), "{report}");
+fn open_sizes() {
+    check("hf_vit_dyn.ts17bhw-eager", Emit::Function, "FLOAT", &["SM80", "SM89", "SM120"]);
+    check("hf_dinov3_vit.ts17bhw-eager", Emit::Function, "FLOAT", &["SM89"]);
+    let method = Method::Expedit(Expedit::new((3, 3)));
+    check_method("hf_vit_dyn.ts17bhw-eager", method, Emit::Custom, "FLOAT", &["SM89"], 2);
 }

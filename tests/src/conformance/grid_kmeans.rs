@@ -1,6 +1,6 @@
 //! `AilurusGridKMeans`, and unfolding by its weights.
 
-use super::{CHANNELS, DOMAIN, Load, Values, attributes, same, tokens};
+use super::{CHANNELS, DOMAIN, Load, Values, attributes, clustering, same, tokens};
 use ailurus_ops::{Element, GridKMeans, Norm, TemperatureMode, UnfoldDims, reference};
 use ailurus_runtime::testing::onnx::{ElementType, Graph};
 use ailurus_runtime::{Data, Tensor};
@@ -32,22 +32,12 @@ fn cases() -> Vec<(GridKMeans, (usize, usize), Values)> {
 
 /// Clusters, changes the rows, and unfolds in both ways.
 fn model(params: &GridKMeans, kind: ElementType) -> Vec<u8> {
-    let plain = attributes(&ailurus_ops::Merge.attributes());
+    let plain = ailurus_ops::Merge.attributes();
+    let plain = attributes(&plain);
     let channels = CHANNELS.to_string();
-    let mut graph = Graph::new().input("x", kind, &["batch", "t", &channels]);
-    let mut inputs = vec!["x"];
-    if params.grid.is_none() {
-        graph = graph.input("image", ElementType::F32, &["1", "1", "h", "w"]);
-        graph = graph.initializer_i64("axes", &[2, 3]).node("Shape", &["image"], &["image_shape"]).node(
-            "Gather",
-            &["image_shape", "axes"],
-            &["grid"],
-        );
-        inputs.push("grid");
-    }
+    let graph = Graph::new().input("x", kind, &["batch", "t", &channels]);
     let outputs = ["start", "index", "weight"];
-    graph
-        .custom(DOMAIN, "AilurusGridKMeans", &inputs, &outputs, &attributes(&params.attributes()))
+    clustering(graph, "AilurusGridKMeans", params.grid.is_some(), &outputs, &params.attributes())
         .node("Neg", &["start"], &["z"])
         .custom(DOMAIN, "AilurusUnfold", &["z", "index", "weight"], &["copied"], &plain)
         .custom(DOMAIN, "AilurusUnfoldResidual", &["z", "start", "x", "index", "weight"], &["y"], &plain)

@@ -9,7 +9,7 @@ mod window;
 
 pub use window::Windows;
 
-use crate::attribute::{Reader, plugin_attributes};
+use crate::attribute::{Reader, grid_attribute, plugin_attributes};
 use crate::grid::{self, fits};
 use crate::{AttrValue, Attributes, Error, Result};
 
@@ -161,6 +161,7 @@ impl DensityPeaks {
             ("spatial_mix", AttrValue::Float(self.spatial_mix)),
         ]);
         list.extend(plugin_attributes());
+        list.extend(self.grid.is_none().then(grid_attribute));
         list
     }
 

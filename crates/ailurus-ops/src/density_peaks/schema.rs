@@ -1,6 +1,7 @@
 //! Schema and shape rule of `AilurusDensityPeaks`.
 
 use super::{DensityPeaks, NAME};
+use crate::attribute::GRID_ATTRIBUTE;
 use crate::grid;
 use crate::schema::{attr, optional, port, same};
 use crate::{AttrKind, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
@@ -16,6 +17,7 @@ impl DensityPeaks {
             port("index", PortType::I32, "B T"),
             port("anchor", PortType::I32, "B R"),
             port("size", PortType::F32, "B R"),
+            grid::OUTPUT,
         ],
         attributes: &[
             attr("prefix", AttrKind::Int, true),
@@ -30,11 +32,12 @@ impl DensityPeaks {
             attr("spatial_mix", AttrKind::Float, true),
             attr("plugin_namespace", AttrKind::Str, true),
             attr("plugin_version", AttrKind::Str, true),
+            GRID_ATTRIBUTE,
         ],
         doc: "Partitions patch tokens into clusters by spatial-aware density peaks.",
     };
 
-    /// Output shapes `[index, anchor, size]` for the shapes of the inputs (`None`: size not known statically).
+    /// Shapes of the outputs but `map`, `[index, anchor, size]`, for the shapes of the inputs (`None`: size not known statically).
     pub fn output_shapes(&self, inputs: &[&[Option<usize>]]) -> Result<[Vec<OutDim>; 3]> {
         self.validate()?;
         let shape = |input, expected: &str, got: &[Option<usize>]| Error::Shape {

@@ -1,7 +1,7 @@
 //! Attributes of `AilurusGridKMeans`.
 
 use super::{GridKMeans, NAME, Norm, TemperatureMode};
-use crate::attribute::{Reader, plugin_attributes};
+use crate::attribute::{Reader, grid_attribute, plugin_attributes};
 use crate::{AttrValue, Attributes, Error, Result};
 
 impl TemperatureMode {
@@ -45,6 +45,7 @@ impl GridKMeans {
             ("norm", text(self.norm.name())),
         ]);
         list.extend(plugin_attributes());
+        list.extend(self.grid.is_none().then(grid_attribute));
         list
     }
 

@@ -7,7 +7,7 @@
 
 use super::{Cells, GridKMeans, LARGEST, LEAST_WEIGHT, NAME, NEAREST, Norm, TemperatureMode};
 use crate::body::{Body, BodyData, BodyOptions, Builder, F32, I32};
-use crate::{Error, Result};
+use crate::{Error, Result, grid};
 
 /// Stands for no distance: greater than any there is.
 const NONE: f32 = 1e37;
@@ -18,7 +18,7 @@ const ROUNDING: f32 = 1e-12;
 
 impl GridKMeans {
     /// The operator in standard operators, for these parameters and a stream of `channels` channels. With a static grid
-    /// the body has the single input `x`, otherwise `x` and `grid`.
+    /// the body has the single input `x`, otherwise `x` and `grid`, and the output `map` behind the others.
     pub fn body(&self, options: BodyOptions, channels: usize) -> Result<Body> {
         self.validate()?;
         if channels == 0 {
@@ -33,9 +33,8 @@ impl GridKMeans {
             centres = self.iterate(&mut b, &place, &patches, &centres);
         }
         self.outputs(&mut b, &place, &patches, &centres);
-        let inputs: &[&str] = if self.grid.is_some() { &["x"] } else { &["x", "grid"] };
         let doc = format!("Grid k-means, specialised: {self:?}, {channels} channels");
-        Ok(b.finish(inputs, &["z", "index", "weight"], doc))
+        Ok(grid::finish(b, self.grid.is_some(), "x", ["z", "index", "weight"], doc))
     }
 
     /// Centres `[B, M, C]` after one more iteration.

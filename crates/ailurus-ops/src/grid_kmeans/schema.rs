@@ -1,6 +1,7 @@
 //! Schema and shape rule of `AilurusGridKMeans`.
 
 use super::{GridKMeans, NAME};
+use crate::attribute::GRID_ATTRIBUTE;
 use crate::grid;
 use crate::schema::{attr, optional, port, same};
 use crate::{AttrKind, DOMAIN, Error, OutDim, PortType, Result, SINCE_VERSION, Schema};
@@ -16,6 +17,7 @@ impl GridKMeans {
             port("z", PortType::E, "B R C"),
             port("index", PortType::I32, "B T K"),
             port("weight", PortType::F32, "B T K"),
+            grid::OUTPUT,
         ],
         attributes: &[
             attr("prefix", AttrKind::Int, true),
@@ -33,11 +35,12 @@ impl GridKMeans {
             attr("norm", AttrKind::Str, true),
             attr("plugin_namespace", AttrKind::Str, true),
             attr("plugin_version", AttrKind::Str, true),
+            GRID_ATTRIBUTE,
         ],
         doc: "Clusters patch tokens by soft k-means into centres that are a smaller grid.",
     };
 
-    /// Output shapes `[z, index, weight]` for the shapes of the inputs (`None`: size not known statically).
+    /// Shapes of the outputs but `map`, `[z, index, weight]`, for the shapes of the inputs (`None`: size not known statically).
     pub fn output_shapes(&self, inputs: &[&[Option<usize>]]) -> Result<[Vec<OutDim>; 3]> {
         self.validate()?;
         let shape = |input, expected: &str, got: &[Option<usize>]| Error::Shape {

@@ -3,12 +3,12 @@
 use ailurus_cuda::launcher::{
     self, DensityPeaksCall, DensityPeaksTensors, Element, GridKMeansCall, GridKMeansTensors, ResidualStreams, Stream,
 };
-use ailurus_ops::{DensityPeaks, ElementType, GridKMeans, Merge, MergeDims, Schema, Unfold, UnfoldResidual};
+use ailurus_ops::{DensityPeaks, ElementType, GridKMeans, Merge, MergeDims, OutDim, Schema, Unfold, UnfoldResidual};
 
 use super::workspace::Workspaces;
 use crate::error::Result;
 use crate::operators::{Attributes, Kernel, pairs, rank, run_time_grid, shapes, unfold_dims};
-use crate::ort::Call;
+use crate::ort::{Call, Input};
 
 /// Makes the kernel of a node.
 pub(crate) fn create(schema: &Schema, element: ElementType, attributes: &Attributes) -> Result<Box<dyn Kernel>> {
@@ -48,6 +48,7 @@ impl Kernel for Peaks {
         let (index, index_dims) = call.allocate(0, &index, &inputs)?;
         let (anchor, _) = call.allocate(1, &anchor, &inputs)?;
         let (size, _) = call.allocate(2, &size, &inputs)?;
+        run_time_map(call, 3, grid, &inputs)?;
         same_tokens(&self.params, grid, index_dims[1])?;
         let (batch, channels) = (metric.dim(0), metric.dim(2));
         if batch == 0 {
@@ -69,6 +70,14 @@ impl Kernel for Peaks {
             Ok(unsafe { peaks.enqueue(&tensors, Stream(stream)) }?)
         })
     }
+}
+
+/// Makes the output `map`, if the node has it: its shape is the grid, and its values mean nothing and are not written.
+fn run_time_map(call: &Call<'_>, number: usize, (h, w): (usize, usize), inputs: &[Input<'_>]) -> Result<()> {
+    if number < call.output_count()? {
+        call.allocate(number, &[OutDim::Known(h), OutDim::Known(w)], inputs)?;
+    }
+    Ok(())
 }
 
 /// Compares the grid of this call with the tokens there are: kernels on a device cannot object.
@@ -95,6 +104,7 @@ impl Kernel for Centres {
         let (z, _) = call.allocate(0, &z, &inputs)?;
         let (index, index_dims) = call.allocate(1, &index, &inputs)?;
         let (weight, _) = call.allocate(2, &weight, &inputs)?;
+        run_time_map(call, 3, grid, &inputs)?;
         let fixed = GridKMeans { grid: Some(grid), ..self.params };
         fixed.output_shapes(&[&[None, Some(index_dims[1]), None]])?;
         let (batch, channels) = (x.dim(0), x.dim(2));

@@ -7,7 +7,7 @@ use ailurus_ops::kernel::{ClustersMut, density_peaks_into};
 use ailurus_ops::{DensityPeaks, Element, Windows};
 use half::f16;
 
-use super::{Attributes, Kernel, Operator, Typed, pairs, run_time_grid, shapes};
+use super::{Attributes, Kernel, Operator, Typed, pairs, run_time_grid, run_time_map, shapes};
 use crate::error::Result;
 use crate::ort::Call;
 
@@ -58,6 +58,7 @@ impl<E: Element> Kernel for Peaks<E> {
             let (index, _) = call.output::<i32>(0, &index, &inputs)?;
             let (anchor, _) = call.output::<i32>(1, &anchor, &inputs)?;
             let (size, _) = call.output::<f32>(2, &size, &inputs)?;
+            run_time_map(call, 3, grid, &inputs)?;
             let memory = ClustersMut { index, anchor, size };
             let metric = metric.slice::<E>();
             density_peaks_into(&self.params, metric, batch, channels, &windows, &call.pool(), memory)?;

@@ -6,7 +6,7 @@ use ailurus_ops::kernel::{GridClustersMut, grid_kmeans_into};
 use ailurus_ops::{Element, GridKMeans};
 use half::f16;
 
-use super::{Attributes, Kernel, Operator, Typed, pairs, run_time_grid, shapes};
+use super::{Attributes, Kernel, Operator, Typed, pairs, run_time_grid, run_time_map, shapes};
 use crate::error::Result;
 use crate::ort::Call;
 
@@ -37,6 +37,7 @@ impl<E: Element> Kernel for Means<E> {
             let (z, _) = call.output::<E>(0, &z, &inputs)?;
             let (index, _) = call.output::<i32>(1, &index, &inputs)?;
             let (weight, _) = call.output::<f32>(2, &weight, &inputs)?;
+            run_time_map(call, 3, grid, &inputs)?;
             let memory = GridClustersMut { z, index, weight };
             grid_kmeans_into(&self.0, x.slice::<E>(), x.dim(0), x.dim(2), grid, &call.pool(), memory)?;
         }

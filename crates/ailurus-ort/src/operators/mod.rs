@@ -110,6 +110,19 @@ pub(crate) fn run_time_grid(schema: &Schema, input: &Input<'_>) -> Result<(usize
     }
 }
 
+/// Makes the output `map` of an operator, if the node has it: its shape is the grid, and its values mean nothing.
+///
+/// # Safety
+/// Memory is the processor's, and the output may be asked for only once in a call.
+unsafe fn run_time_map(call: &Call<'_>, number: usize, (h, w): (usize, usize), inputs: &[Input<'_>]) -> Result<()> {
+    if number < call.output_count()? {
+        // SAFETY: the schema says 32-bit integers; the rest is the caller's promise.
+        let (map, _) = unsafe { call.output::<i32>(number, &[OutDim::Known(h), OutDim::Known(w)], inputs) }?;
+        map.fill(0);
+    }
+    Ok(())
+}
+
 /// The rank of an input; 0 where there is none, to which the operator objects.
 pub(crate) fn rank(shapes: Shapes<'_>, input: usize) -> usize {
     shapes.get(input).map_or(0, |dims| dims.len())

@@ -103,6 +103,14 @@ impl<'c> Call<'c> {
         Ok(inputs)
     }
 
+    /// How many outputs the node has.
+    pub(crate) fn output_count(&self) -> Result<usize> {
+        let mut count = 0;
+        // SAFETY: valid pointers.
+        self.api.check(unsafe { (self.api.KernelContext_GetOutputCount)(self.context, &mut count) })?;
+        Ok(count)
+    }
+
     /// # Safety
     /// `value` must be an input of this call.
     unsafe fn input(&self, value: *const OrtValue) -> Result<(i32, Input<'c>)> {

@@ -11,7 +11,7 @@ use crate::{
     method,
     plan::{ClusterPlan, DensityPeaksPlan, ExpeditPlan, Plan},
 };
-use ailurus_onnx::{Attribute, DataType, NodeSpec, TensorType, Use, ValueId};
+use ailurus_onnx::{Attribute, DataType, Dim, NodeSpec, TensorType, Use, ValueId};
 use ailurus_ops::{AttrValue, Attributes, DensityPeaks, GridKMeans};
 
 /// Parameters of density peaks.
@@ -47,6 +47,7 @@ pub fn attributes(mut spec: NodeSpec, list: Attributes) -> NodeSpec {
                 AttrValue::Int(v) => Attribute::Int(v),
                 AttrValue::Float(v) => Attribute::Float(v),
                 AttrValue::Str(v) => Attribute::Str(v.into_bytes()),
+                AttrValue::Ints(v) => Attribute::Ints(v),
             },
         );
     }
@@ -142,17 +143,23 @@ fn node(
     outputs: [(&str, TensorType); 3],
     list: Attributes,
 ) -> Result<[ValueId; 3], Error> {
-    let mut inputs = vec![input];
-    inputs.extend(grid(b, plan)?);
+    let grid = grid(b, plan)?;
+    let inputs: Vec<ValueId> = [input].into_iter().chain(grid).collect();
     let name = b.name(name);
     let mut spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name);
     for (what, ty) in outputs {
         let name = b.name(what);
         spec = spec.output(name, Some(ty));
     }
+    if grid.is_some() {
+        // Nothing reads it. TensorRT's parser wants nodes to have all outputs of their plugins.
+        let name = b.name("map");
+        spec = spec.output(name, Some(TensorType { dtype: DataType::I32, shape: Some(vec![Dim::Unknown; 2]) }));
+    }
     let node = b.edit.add_node(attributes(spec, list))?;
     let outputs = b.edit.outputs(node);
-    outputs[..].try_into().map_err(|_| Error::Plan("the clustering node has lost an output".into()))
+    let first = outputs.get(..3).and_then(|first| first.try_into().ok());
+    first.ok_or_else(|| Error::Plan("the clustering node has lost an output".into()))
 }
 
 /// Rows and columns at run time, where they are not attributes.

@@ -21,6 +21,7 @@ pub enum Attribute<'a> {
     Int(i64),
     Float(f32),
     Text(&'a str),
+    Ints(&'a [i64]),
 }
 
 /// A protobuf message under construction.
@@ -141,6 +142,7 @@ impl Graph {
                 Attribute::Float(v) => m.fixed(2, *v).int(20, 1),
                 Attribute::Int(v) => m.int(3, *v as u64).int(20, 2),
                 Attribute::Text(v) => m.text(4, v).int(20, 3),
+                Attribute::Ints(v) => v.iter().fold(m, |m, v| m.int(8, *v as u64)).int(20, 7),
             };
             node.message(5, &m)
         });

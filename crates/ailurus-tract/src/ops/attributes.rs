@@ -16,6 +16,7 @@ pub(super) fn read(node: &NodeProto) -> TractResult<Vec<(String, AttrValue)>> {
             Ok(AttributeType::String) => AttrValue::Str(
                 String::from_utf8(a.s.to_vec()).map_err(|_| format_err!("attribute {:?} is not text", a.name))?,
             ),
+            Ok(AttributeType::Ints) => AttrValue::Ints(a.ints.clone()),
             _ => bail!("attribute {:?} has a type that no ailurus operator takes", a.name),
         };
         out.push((a.name.clone(), value));

@@ -64,12 +64,23 @@ fn build<O: Operator>(_: &ParsingContext, node: &NodeProto) -> TractResult<(Box<
     if node.domain != DOMAIN {
         bail!("{} of the domain {:?} is not the operator of {DOMAIN:?}", node.op_type, node.domain);
     }
-    Ok((expand(Ailurus(O::from_node(node)?)), vec![]))
+    let ports = node.output.len();
+    Ok((expand(Ailurus { op: O::from_node(node)?, ports }), vec![]))
 }
 
 /// An operator as tract sees it, before and after types are known.
 #[derive(Debug, Clone, Hash, PartialEq, Eq)]
-struct Ailurus<O>(O);
+struct Ailurus<O> {
+    op: O,
+    /// Outputs of the node. Beyond those that every node has there is only `map`, whose shape is the input `grid`.
+    ports: usize,
+}
+
+impl<O: Operator> Ailurus<O> {
+    fn has_map(&self) -> bool {
+        self.ports > O::SCHEMA.required_outputs()
+    }
+}
 
 impl<O: Operator> Expansion for Ailurus<O> {
     fn name(&self) -> StaticName {
@@ -77,7 +88,7 @@ impl<O: Operator> Expansion for Ailurus<O> {
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        Ok(O::SCHEMA.outputs.len())
+        Ok(self.ports)
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -87,7 +98,7 @@ impl<O: Operator> Expansion for Ailurus<O> {
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
         rules::from_schema(O::SCHEMA, s, inputs, outputs)?;
-        rules::rows(O::SCHEMA, s, inputs, outputs, |tokens| self.0.rows(tokens))
+        rules::rows(O::SCHEMA, s, inputs, outputs, |tokens| self.op.rows(tokens))
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
@@ -107,7 +118,12 @@ impl<O: Operator> EvalOp for Ailurus<O> {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        self.0.eval(&inputs)
+        let mut outputs = self.op.eval(&inputs)?;
+        if self.has_map() {
+            let (h, w) = slices::grid(inputs.get(1))?.ok_or_else(|| format_err!("no grid for the output `map`"))?;
+            outputs.push(Tensor::zero::<i32>(&[h, w])?.into_tvalue());
+        }
+        Ok(outputs)
     }
 }
 
@@ -115,6 +131,10 @@ impl<O: Operator> TypedOp for Ailurus<O> {
     as_op!();
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        self.0.output_facts(inputs)
+        let mut facts = self.op.output_facts(inputs)?;
+        if self.has_map() {
+            facts.push(i32::fact(slices::sides(inputs.get(1).copied())?));
+        }
+        Ok(facts)
     }
 }

@@ -34,6 +34,17 @@ pub(super) fn grid(input: Option<&TValue>) -> TractResult<Option<(usize, usize)>
     Ok(Some((usize::try_from(h)?, usize::try_from(w)?)))
 }
 
+/// The sides of an input `grid` while types are made: numbers where they are known, else symbols of their own.
+pub(super) fn sides(input: Option<&TypedFact>) -> TractResult<[TDim; 2]> {
+    let known = input.and_then(|fact| fact.konst.as_ref()).map(|grid| grid.cast_to::<TDim>()).transpose()?;
+    let known =
+        known.map(|grid| Ok::<_, TractError>(grid.try_as_plain_ram()?.as_slice::<TDim>()?.to_vec())).transpose()?;
+    Ok(known.and_then(|sides| <[TDim; 2]>::try_from(sides).ok()).unwrap_or_else(|| {
+        let symbols = SymbolScope::default();
+        ["grid_h", "grid_w"].map(|name| symbols.sym(name).to_dim())
+    }))
+}
+
 /// An error of the operators' crate with its code.
 pub(super) fn objection(error: ailurus_ops::Error) -> TractError {
     format_err!("[{}] {error}", error.code())

@@ -39,6 +39,7 @@ pub fn fields(attributes: &Attributes) -> Vec<Field> {
             AttrValue::Float(v) => Some(Field::float(name, *v)),
             AttrValue::Str(_) if name.starts_with("plugin_") => None,
             AttrValue::Str(v) => Some(Field::text(name, v)),
+            AttrValue::Ints(_) => None,
         })
         .collect()
 }

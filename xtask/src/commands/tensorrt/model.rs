@@ -37,9 +37,6 @@ pub(super) struct Report {
     /// Engines, by architecture.
     #[serde(default)]
     pub engines: BTreeMap<String, Engine>,
-    /// The plugins were not there, as the image size is open: the operators were parsed as the functions in the file.
-    #[serde(skip)]
-    pub as_functions: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -58,11 +55,6 @@ impl Report {
     pub fn uses_plugins(&self) -> bool {
         let operators: usize = self.operators.values().sum();
         operators > 0 && operators == self.plugins.len()
-    }
-
-    /// A plugin refused, as the image size is open.
-    pub fn has_open_grid(&self) -> bool {
-        self.messages.iter().any(|message| message.contains("AIL1008"))
     }
 
     /// Why it was not parsed or built, in a line that is not too long.

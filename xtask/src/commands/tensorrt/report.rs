@@ -17,14 +17,9 @@ const END: &str = "<!-- until here -->\n";
 pub(super) fn summary(row: &Row) -> String {
     let after = row.after.iter().zip(METHODS).map(|(after, method)| match after {
         After::Refused(code) => format!("; {method}: not rewritten ({code})"),
-        After::Rewritten(after) => format!("; {method}: {}, plugins: {}", said(after), plugins(after)),
+        After::Rewritten(after) => format!("; {method}: {}, plugins: {}", said(after), after.plugins.len()),
     });
     format!("original: {}{}", said(&row.before), after.collect::<String>())
-}
-
-/// How many layers are plugins.
-fn plugins(report: &Report) -> String {
-    if report.as_functions { "functions".into() } else { report.plugins.len().to_string() }
 }
 
 fn said(report: &Report) -> &'static str {
@@ -105,7 +100,7 @@ fn line(row: &Row) -> String {
     for after in &row.after {
         line += &match after {
             After::Refused(code) => format!(" refused, {code} | | |"),
-            After::Rewritten(after) => format!(" {} | {} {} |", said(after), layers(after), plugins(after)),
+            After::Rewritten(after) => format!(" {} | {} {} |", said(after), layers(after), after.plugins.len()),
         };
     }
     line

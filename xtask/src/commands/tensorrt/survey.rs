@@ -37,14 +37,13 @@ pub(super) enum After {
 }
 
 impl Row {
-    /// What must not be: the original builds, and a rewritten model does not, or not with the plugins though
-    /// its image size is fixed.
+    /// What must not be: the original builds, and a rewritten model does not, or not with the plugins.
     pub fn faults(&self) -> Vec<String> {
         let fault = |(after, method): (&After, &str)| match after {
             After::Rewritten(after) if self.before.builds() && !after.builds() => {
                 Some(format!("{} builds, and does not with {method}: {}", self.name, after.objection()))
             }
-            After::Rewritten(after) if after.parsed && !after.as_functions && !after.uses_plugins() => Some(format!(
+            After::Rewritten(after) if after.parsed && !after.uses_plugins() => Some(format!(
                 "{} with {method}: the operators {:?} became the plugins {:?}",
                 self.name, after.operators, after.plugins
             )),
@@ -142,12 +141,7 @@ fn examine_all(
         if output.status.success() {
             let summary: Value = serde_json::from_slice(&output.stdout).context("--json printed no JSON")?;
             grid = summary["tokens"]["grid"].as_array().and_then(|g| Some((g.first()?.as_u64()?, g.get(1)?.as_u64()?)));
-            let with = examine(python, &fetched.rtx, &to, Some(plugins))?;
-            return Ok(After::Rewritten(if with.has_open_grid() {
-                Report { as_functions: true, ..examine(python, &fetched.rtx, &to, None)? }
-            } else {
-                with
-            }));
+            return Ok(After::Rewritten(examine(python, &fetched.rtx, &to, Some(plugins))?));
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let at = said.find("AIL").with_context(|| format!("a refusal without a code: {said}"))?;
@@ -157,8 +151,8 @@ fn examine_all(
     Ok(Row { name, before, after })
 }
 
-/// Half of the rows and of the columns of patches, as `--grid` takes them. Where the grid is not known any will do: that is
-/// refused.
+/// Half of the rows and of the columns of patches, as `--grid` takes them. Where the grid is not known any will do that is not
+/// finer than an image's.
 fn half_of(grid: Option<(u64, u64)>) -> String {
     let (h, w) = grid.unwrap_or((2, 2));
     format!("{}x{}", h.div_ceil(2), w.div_ceil(2))

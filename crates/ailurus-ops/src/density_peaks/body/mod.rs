@@ -19,7 +19,7 @@ const LONGEST_CHAIN: usize = 64;
 
 impl DensityPeaks {
     /// The operator in standard operators, for these parameters and a metric of `channels` channels. With a static grid
-    /// the body has the single input `metric`, otherwise `metric` and `grid`.
+    /// the body has the single input `metric`, otherwise `metric` and `grid`, and the output `map` behind the others.
     pub fn body(&self, options: BodyOptions, channels: usize) -> Result<Body> {
         self.validate()?;
         if channels == 0 {
@@ -31,9 +31,8 @@ impl DensityPeaks {
             Some((h, w)) if self.tokens(h * w)? == h * w => self.identity(&mut b, h * w),
             _ => self.cluster(&mut b, channels)?,
         }
-        let inputs: &[&str] = if self.grid.is_some() { &["metric"] } else { &["metric", "grid"] };
         let doc = format!("AiluRus density peaks, specialised: {self:?}, {channels} channels");
-        Ok(b.finish(inputs, &["index", "anchor", "size"], doc))
+        Ok(crate::grid::finish(b, self.grid.is_some(), "metric", ["index", "anchor", "size"], doc))
     }
 
     /// Every patch is its own cluster.
