@@ -14,12 +14,12 @@ use ailurus_rewrite::{
     Emit, Error, Expedit, Method, Options, Plan, Pool, Tables, UnfoldAt, UnfoldMode, layout::Layout, plan::ClusterPlan,
 };
 use ailurus_runtime::{OnnxRuntime, Outputs, Session, testing};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 /// What became of a file.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// All is right: the deviation when every patch is a cluster, where the grid is static.
+    /// All is right: the deviation when every patch is a cluster.
     Verified(Option<f64>),
     /// It cannot be cut there.
     Refused(String),
@@ -83,7 +83,7 @@ impl Subject<'_> {
         let Some(grid) = grid else {
             let refused = ailurus_rewrite::plan(self.analysis, &pooled(small, Tables::Resize)).err().map(|e| e.code());
             ensure!(refused.as_deref() == Some("AIL0206"), "with an open grid, pooling gives {refused:?}");
-            return Ok(Outcome::Verified(None));
+            return self.open(&half).map(|error| Outcome::Verified(Some(error)));
         };
         let plan = ailurus_rewrite::plan(self.analysis, &pooled(small, Tables::Resize))?;
         ensure!(ailurus_rewrite::replay(self.analysis, &plan)? == plan, "the plan is another one when it is replayed");
@@ -101,6 +101,46 @@ impl Subject<'_> {
             worst = worst.max(error);
         }
         Ok(Outcome::Verified(Some(worst)))
+    }
+
+    /// With a grid that is only known at run time: the deviation when every patch of the image is a cluster; and with fewer
+    /// clusters the same as from the model with sizes declared for the image.
+    fn open(&self, half: &Plan) -> Result<f64> {
+        let options = |e| Options { method: Method::Expedit(e), ..Options::new(half.layer) };
+        let run = |model: &Model| run::run(self.usual.load(model)?.as_ref(), &self.case.inputs);
+        let rewritten = ailurus_rewrite::apply(self.model, half, Emit::Function)?;
+        let name = format!("ailurus/{}/grid", half.layer);
+        let shown = run(&probe::with_outputs(&rewritten, [name.as_str()])?)?;
+        let sides = run::output(&shown, &name)?.as_i64().context("not i64")?;
+        let [h, w] = *sides else { bail!("{sides:?} is no grid") };
+        let grid = (usize::try_from(h)?, usize::try_from(w)?);
+
+        let declared = ailurus_rewrite::prepare(probe::declared(self.model, &self.case.inputs)?)?;
+        let declared_analysis = Analysis::of(&declared).map_err(|e| anyhow!("with declared sizes: {e}"))?;
+        ensure!(
+            declared_analysis.grid() == Some(grid),
+            "with declared sizes the grid is {:?}",
+            declared_analysis.grid()
+        );
+        let small = (grid.0.div_ceil(2), grid.1.div_ceil(3));
+        let mut worst = 0f64;
+        for tables in [Tables::Resize, Tables::Gather] {
+            let of = |grid| options(Expedit { tables, ..Expedit::new(grid) });
+            let make = |model, analysis, grid| -> Result<Model> {
+                let plan = ailurus_rewrite::plan(analysis, &of(grid))?;
+                Ok(ailurus_rewrite::apply(model, &plan, Emit::Function)?)
+            };
+            let error = deviation::outputs(&self.wanted, &run(&make(self.model, self.analysis, grid)?)?)?;
+            ensure!(error <= self.precision.at_full(), "every patch a cluster, {tables:?}: off by {error:.1e}");
+            worst = worst.max(error);
+            let fixed = run(&make(&declared, &declared_analysis, small)?)?;
+            let error = deviation::outputs(&fixed, &run(&make(self.model, self.analysis, small)?)?)?;
+            ensure!(
+                error <= self.precision.at_fewer(),
+                "{tables:?}: with declared sizes the outputs differ by {error:.1e}"
+            );
+        }
+        Ok(worst)
     }
 
     /// With fewer clusters: the same interface, fewer tokens behind the cut, other outputs; the same in every form.

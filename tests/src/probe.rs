@@ -1,5 +1,6 @@
 //! Copies of models that return more, or start later.
 
+use crate::case::Inputs;
 use ailurus_onnx::{DataType, Dim, GraphEdit, Model, TensorType, ValueId};
 use anyhow::{Context, Result};
 
@@ -29,4 +30,16 @@ pub fn cut(edit: &mut GraphEdit, name: &str, dtype: DataType, rank: usize) -> Re
 /// A type with nothing said about the sizes.
 pub fn open(dtype: DataType, rank: usize) -> TensorType {
     TensorType { dtype, shape: Some(vec![Dim::Unknown; rank]) }
+}
+
+/// A copy whose inputs have the declared sizes of these tensors.
+pub fn declared(model: &Model, inputs: &Inputs) -> Result<Model> {
+    let mut edit = GraphEdit::new(model.clone());
+    for (name, tensor) in inputs {
+        let v = find(model, name)?;
+        let dtype = model.graph.value(v).ty.as_ref().with_context(|| format!("`{name}` has no type"))?.dtype;
+        let shape = tensor.dims().iter().map(|&d| Dim::Value(d as i64)).collect();
+        edit.set_type(v, TensorType { dtype, shape: Some(shape) })?;
+    }
+    Ok(edit.finish()?)
 }

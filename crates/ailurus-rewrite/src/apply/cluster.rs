@@ -59,9 +59,10 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
     let quantization = plan.cut.quantization.as_ref();
     let numbers = quantize::numbers(b, "stream_numbers", targets.cut, quantization, full.laid_out(plan.cut.layout))?;
     let base = b.canonical("stream", numbers, plan.cut.layout, &full)?;
+    let grid = grid(b, plan)?;
     let made = match &plan.cluster {
-        ClusterPlan::DensityPeaks(peaks) => peaks_and_means(b, plan, targets, peaks, base)?,
-        ClusterPlan::Expedit { expedit } => centres(b, plan, expedit, base)?,
+        ClusterPlan::DensityPeaks(peaks) => peaks_and_means(b, plan, targets, peaks, base, grid)?,
+        ClusterPlan::Expedit { expedit } => centres(b, plan, expedit, base, grid)?,
         ClusterPlan::Pool { pool } => pool::insert(b, plan, pool, base)?,
         ClusterPlan::Windows { .. } => {
             let measured = metric::value(b, plan, targets, base)?;
@@ -82,7 +83,7 @@ pub fn insert(b: &mut Build, plan: &Plan, targets: &Targets) -> Result<Clusters,
         Use::Input { node, .. } | Use::Capture { node } => targets.region.contains(&node),
         Use::GraphOutput { .. } => false,
     })?;
-    Ok(Clusters { start, ..made })
+    Ok(Clusters { start, grid, ..made })
 }
 
 /// Density peaks, and the means of their members.
@@ -92,6 +93,7 @@ fn peaks_and_means(
     targets: &Targets,
     peaks: &DensityPeaksPlan,
     base: ValueId,
+    grid: Option<ValueId>,
 ) -> Result<Clusters, Error> {
     let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
     let measured = metric::value(b, plan, targets, base)?;
@@ -101,7 +103,8 @@ fn peaks_and_means(
         ("size", merged.rows(DataType::F32)),
     ];
     let list = density_peaks(plan, peaks).attributes();
-    let [index, anchor, size] = node(b, plan, "density_peaks", "AilurusDensityPeaks", measured, outputs, list)?;
+    let spec = NodeSpec::new("AilurusDensityPeaks", [measured].into_iter().chain(grid));
+    let [index, anchor, size] = node(b, "density_peaks", spec, outputs, list, grid.is_some())?;
     merged_means(b, plan, base, [index, anchor, size])
 }
 
@@ -115,11 +118,17 @@ fn merged_means(b: &mut Build, plan: &Plan, base: ValueId, partition: [ValueId; 
         .name(name.clone())
         .output(name, Some(merged.ty()));
     let start = b.edit.add(attributes(spec, ailurus_ops::Merge.attributes()))?;
-    Ok(Clusters { index, weight: None, anchor: Some(anchor), base, start, size: Some(size) })
+    Ok(Clusters { index, weight: None, anchor: Some(anchor), base, start, size: Some(size), grid: None })
 }
 
 /// Grid k-means.
-fn centres(b: &mut Build, plan: &Plan, expedit: &ExpeditPlan, base: ValueId) -> Result<Clusters, Error> {
+fn centres(
+    b: &mut Build,
+    plan: &Plan,
+    expedit: &ExpeditPlan,
+    base: ValueId,
+    grid: Option<ValueId>,
+) -> Result<Clusters, Error> {
     let (full, merged) = (StreamShape::full(plan), StreamShape::merged(plan));
     let params = grid_kmeans(plan, expedit);
     let choices = StreamShape { channels: Some(params.choices() as i64), ..full };
@@ -129,29 +138,27 @@ fn centres(b: &mut Build, plan: &Plan, expedit: &ExpeditPlan, base: ValueId) -> 
         ("weight", StreamShape { dtype: DataType::F32, ..choices }.ty()),
     ];
     let list = params.attributes();
-    let [start, index, weight] = node(b, plan, "grid_kmeans", "AilurusGridKMeans", base, outputs, list)?;
-    Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None })
+    let spec = NodeSpec::new("AilurusGridKMeans", [base].into_iter().chain(grid));
+    let [start, index, weight] = node(b, "grid_kmeans", spec, outputs, list, grid.is_some())?;
+    Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None, grid: None })
 }
 
-/// A node that clusters.
+/// A node that clusters; one whose grid is an input also has the output `map`.
 fn node(
     b: &mut Build,
-    plan: &Plan,
     name: &str,
-    op: &str,
-    input: ValueId,
+    spec: NodeSpec,
     outputs: [(&str, TensorType); 3],
     list: Attributes,
+    has_map: bool,
 ) -> Result<[ValueId; 3], Error> {
-    let grid = grid(b, plan)?;
-    let inputs: Vec<ValueId> = [input].into_iter().chain(grid).collect();
     let name = b.name(name);
-    let mut spec = NodeSpec::new(op, inputs).domain(DOMAIN).name(name);
+    let mut spec = spec.domain(DOMAIN).name(name);
     for (what, ty) in outputs {
         let name = b.name(what);
         spec = spec.output(name, Some(ty));
     }
-    if grid.is_some() {
+    if has_map {
         // Nothing reads it. TensorRT's parser wants nodes to have all outputs of their plugins.
         let name = b.name("map");
         spec = spec.output(name, Some(TensorType { dtype: DataType::I32, shape: Some(vec![Dim::Unknown; 2]) }));

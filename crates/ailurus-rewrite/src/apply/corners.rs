@@ -4,6 +4,7 @@ use super::{
     Clusters,
     arranged::zero_column,
     build::{Build, floats},
+    open_corners::OpenCorners,
 };
 use crate::{
     error::Error,
@@ -31,9 +32,12 @@ pub fn between(cells: usize, patches: usize) -> Vec<(usize, usize, f64)> {
         .collect()
 }
 
+/// A patch for every cluster, and how much it counts.
+type Shares = (Vec<usize>, Vec<f32>);
+
 /// Positions among the patches, and weights, of all corners of all clusters: four lists, or fewer where an axis keeps its
 /// patches.
-fn corners(clusters: (usize, usize), grid: (usize, usize)) -> Vec<(Vec<usize>, Vec<f32>)> {
+fn corners(clusters: (usize, usize), grid: (usize, usize)) -> Vec<Shares> {
     let (rows, columns) = (between(clusters.0, grid.0), between(clusters.1, grid.1));
     let sides = |keeps: bool| if keeps { 0..1 } else { 0..2 };
     let mut out = Vec::new();
@@ -63,70 +67,147 @@ fn middles(clusters: (usize, usize), grid: (usize, usize)) -> Vec<usize> {
 /// Rows and columns.
 type Grid = (usize, usize);
 
-/// The grids of clusters and of patches.
-fn grids(plan: &Plan) -> Result<[Grid; 2], Error> {
-    match (plan.cluster.grid(), plan.tokens.grid) {
-        (Some(clusters), Some(grid)) => Ok([clusters, grid]),
-        _ => Err(Error::Plan("it reads a table for a grid of clusters, and a grid is not known".into())),
-    }
+/// The grid of clusters, and that of the patches if it is known.
+fn grids(plan: &Plan) -> Result<(Grid, Option<Grid>), Error> {
+    let clusters = plan.cluster.grid();
+    let clusters = clusters.ok_or_else(|| Error::Plan("it reads a table for clusters that form no grid".into()))?;
+    Ok((clusters, plan.tokens.grid))
+}
+
+fn open(b: &mut Build, clusters: &Clusters, small: Grid) -> Result<OpenCorners, Error> {
+    let grid = clusters.grid.ok_or_else(|| Error::Plan("it reads a table for a grid that is not known".into()))?;
+    OpenCorners::new(b, small, grid)
 }
 
 /// The row of the nearest patch for every cluster: i64 `[B, R]` or `[B, M]`.
 pub fn nearest(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Coverage) -> Result<ValueId, Error> {
-    let [small, large] = grids(plan)?;
-    rows(b, plan, clusters, coverage, &middles(small, large))
+    let (small, large) = grids(plan)?;
+    let list = match large {
+        Some(large) => known(b, plan, coverage, &middles(small, large))?,
+        None => {
+            let open = open(b, clusters, small)?;
+            let middles = open.middles(b)?;
+            computed(b, plan, coverage, middles, open.count)?
+        }
+    };
+    for_images(b, clusters, list)
 }
 
 /// The rows and weights of an edit that resizes a table.
 pub fn around(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &GatherEdit) -> Result<Vec<Corner>, Error> {
-    let [small, large] = grids(plan)?;
+    let (small, large) = grids(plan)?;
     let dtype = DataType::from_onnx(edit.resize.unwrap_or(DataType::F32.to_onnx()));
     let [axis] = edit.axes[..] else {
         return Err(Error::Plan(format!("the table at `{}` has several token axes, and is resized", edit.node)));
     };
-    corners(small, large)
-        .into_iter()
-        .map(|(patches, weights)| {
-            let rows = rows(b, plan, clusters, edit.coverage, &patches)?;
-            let mut all = weights;
-            if edit.coverage == Coverage::Sequence {
-                // Other tokens keep their rows: every corner has the same one, so together they count once.
-                let share = 1.0 / corners(small, large).len() as f32;
-                all.splice(..0, vec![share; plan.tokens.prefix]);
-                all.extend(vec![share; plan.tokens.suffix]);
-            }
-            let mut dims = vec![1i64; edit.out_rank];
-            dims[axis] = all.len() as i64;
-            let name = b.name("corner_weight");
-            let weight = b.edit.add_initializer(floats(name, dtype, &dims, &all))?;
-            Ok(Corner { rows, weight })
-        })
-        .collect()
+    let mut dims = vec![1i64; edit.out_rank];
+    dims[axis] = -1;
+    let corners = match large {
+        Some(large) => known_corners(b, plan, edit.coverage, dtype, &dims, corners(small, large))?,
+        None => {
+            let open = open(b, clusters, small)?;
+            open_corners(b, plan, edit.coverage, dtype, &dims, &open)?
+        }
+    };
+    corners.into_iter().map(|(list, weight)| Ok(Corner { rows: for_images(b, clusters, list)?, weight })).collect()
 }
 
-/// Row numbers for all images, from those of patches.
-fn rows(
+/// Row numbers, `[1, R]` or `[1, M]`, and weights of the given dimensions, one of which is R or M. Other tokens than patches
+/// keep their rows: every corner has the same one, so together they count once.
+type Numbered = (ValueId, ValueId);
+
+fn known_corners(
     b: &mut Build,
     plan: &Plan,
-    clusters: &Clusters,
     coverage: Coverage,
-    patches: &[usize],
-) -> Result<ValueId, Error> {
+    dtype: DataType,
+    dims: &[i64],
+    corners: Vec<Shares>,
+) -> Result<Vec<Numbered>, Error> {
+    let share = 1.0 / corners.len() as f32;
+    let number = |(patches, mut weights): Shares| {
+        let list = known(b, plan, coverage, &patches)?;
+        if coverage == Coverage::Sequence {
+            weights.splice(..0, vec![share; plan.tokens.prefix]);
+            weights.extend(vec![share; plan.tokens.suffix]);
+        }
+        let dims: Vec<i64> = dims.iter().map(|&d| if d == -1 { weights.len() as i64 } else { d }).collect();
+        let name = b.name("corner_weight");
+        Ok((list, b.edit.add_initializer(floats(name, dtype, &dims, &weights))?))
+    };
+    corners.into_iter().map(number).collect()
+}
+
+fn open_corners(
+    b: &mut Build,
+    plan: &Plan,
+    coverage: Coverage,
+    dtype: DataType,
+    dims: &[i64],
+    open: &OpenCorners,
+) -> Result<Vec<Numbered>, Error> {
+    let all = open.all(b)?;
+    let share = 1.0 / all.len() as f32;
+    let number = |(patches, shares): (ValueId, ValueId)| {
+        let list = computed(b, plan, coverage, patches, open.count)?;
+        let to = Attribute::Int(i64::from(dtype.to_onnx()));
+        let mut parts = vec![b.op("corner_share", "Cast", &[shares], &[("to", to)], None)?];
+        if coverage == Coverage::Sequence {
+            for (count, front) in [(plan.tokens.prefix, true), (plan.tokens.suffix, false)] {
+                if count > 0 {
+                    let name = b.name("corner_share");
+                    let own = b.edit.add_initializer(floats(name, dtype, &[count as i64], &vec![share; count]))?;
+                    parts.insert(if front { 0 } else { parts.len() }, own);
+                }
+            }
+        }
+        let all = b.op("corner_shares", "Concat", &parts, &[("axis", Attribute::Int(0))], None)?;
+        Ok((list, b.reshape("corner_weight", all, dims, None)?))
+    };
+    all.into_iter().map(number).collect()
+}
+
+/// Row numbers of a table from those of patches: i64 `[1, R]` or `[1, M]`.
+fn known(b: &mut Build, plan: &Plan, coverage: Coverage, patches: &[usize]) -> Result<ValueId, Error> {
     let list: Vec<i64> = match coverage {
         Coverage::Patches => patches.iter().map(|&i| i as i64).collect(),
         Coverage::Sequence => {
             let (prefix, behind) = (plan.tokens.prefix, plan.tokens.prefix + plan.tokens.patches.unwrap_or(0));
-            let others = (0..prefix).chain(behind..behind + plan.tokens.suffix);
-            let mut list: Vec<i64> = patches.iter().map(|&i| (prefix + i) as i64).collect();
-            let others: Vec<i64> = others.map(|i| i as i64).collect();
-            list.splice(..0, others[..prefix].iter().copied());
-            list.extend(&others[prefix..]);
-            list
+            let patches = patches.iter().map(|&i| prefix + i);
+            (0..prefix).chain(patches).chain(behind..behind + plan.tokens.suffix).map(|i| i as i64).collect()
         }
     };
     let name = b.name("corner_rows");
-    let list = b.edit.add_initializer(Tensor::from_i64(name, &[1, list.len() as i64], &list))?;
-    // As many images as there are.
+    Ok(b.edit.add_initializer(Tensor::from_i64(name, &[1, list.len() as i64], &list))?)
+}
+
+/// The same where patches, `[1, M]`, and their number, `[1]`, are computed.
+fn computed(
+    b: &mut Build,
+    plan: &Plan,
+    coverage: Coverage,
+    patches: ValueId,
+    count: ValueId,
+) -> Result<ValueId, Error> {
+    if coverage == Coverage::Patches {
+        return Ok(patches);
+    }
+    let (prefix, suffix) = (plan.tokens.prefix as i64, plan.tokens.suffix as i64);
+    let first = b.ints(&[prefix])?;
+    let mut parts = vec![b.op("corner_patch_rows", "Add", &[patches, first], &[], None)?];
+    for (rows, front) in [(0..prefix, true), (prefix..prefix + suffix, false)] {
+        if !rows.is_empty() {
+            let (name, rows) = (b.name("corner_rows"), rows.collect::<Vec<i64>>());
+            let own = b.edit.add_initializer(Tensor::from_i64(name, &[1, rows.len() as i64], &rows))?;
+            let own = if front { own } else { b.op("corner_suffix_rows", "Add", &[own, count], &[], None)? };
+            parts.insert(if front { 0 } else { parts.len() }, own);
+        }
+    }
+    b.op("corner_rows", "Concat", &parts, &[("axis", Attribute::Int(1))], None)
+}
+
+/// Row numbers `[1, _]` for as many images as there are.
+fn for_images(b: &mut Build, clusters: &Clusters, list: ValueId) -> Result<ValueId, Error> {
     let zero = zero_column(b, clusters.index)?;
     let first = b.ints(&[0])?;
     let zero = b.op("image_start", "Gather", &[zero, first], &[("axis", Attribute::Int(2))], None)?;

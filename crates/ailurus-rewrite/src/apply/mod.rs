@@ -7,6 +7,7 @@ mod corners;
 mod declare;
 mod gather;
 mod metric;
+mod open_corners;
 mod operands;
 mod pool;
 mod proportional;
@@ -39,6 +40,8 @@ struct Clusters {
     start: ValueId,
     /// Tokens in each row: f32 `[B, R]`; known where every token belongs to one row.
     size: Option<ValueId>,
+    /// Rows and columns of patches, where they are only known at run time: i64 `[2]`.
+    grid: Option<ValueId>,
 }
 
 impl Clusters {

@@ -23,7 +23,7 @@ pub fn insert(b: &mut Build, plan: &Plan, pool: &Pool, base: ValueId) -> Result<
     let weight = b.edit.add_initializer(Tensor::from_f32(name, &dims, &weight))?;
     let index = arranged::for_images(b, "index", base, index, &dims)?;
     let weight = arranged::for_images(b, "weight", base, weight, &dims)?;
-    Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None })
+    Ok(Clusters { index, weight: Some(weight), anchor: None, base, start, size: None, grid: None })
 }
 
 /// Means of patches, `[B, M, C]` in the type of the stream: sums over columns, then over rows.

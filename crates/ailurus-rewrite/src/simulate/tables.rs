@@ -142,17 +142,6 @@ impl Simulator<'_, '_> {
             // A number for a row that lies between others; of pairs, and of what is no number, the nearest is taken.
             let numbers = matches!(table.dtype, DataType::F32 | DataType::F16);
             let resize = (self.grid_tables == Some(Tables::Resize) && numbers && !pair).then(|| table.dtype.to_onnx());
-            if self.grid_tables.is_some() && self.a.grid().is_none() {
-                return Err(self.refuse(
-                    Code::AIL0210,
-                    id,
-                    format!(
-                        "the table `{}` has a row per token of a grid that is only known at run time, which a grid of \
-                         clusters cannot be laid over",
-                        self.g.name_of(v)
-                    ),
-                ));
-            }
             let hits: Vec<usize> = hits.into_iter().map(|k| k + offset).collect();
             table.axes = Some(new);
             table.activation = true;
