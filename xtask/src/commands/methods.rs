@@ -1,7 +1,8 @@
 //! `cargo xtask methods`: the methods of merging beside each other, on real models, at equal numbers of tokens.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -77,34 +78,91 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::find(args.tools.as_deref())?;
     let library = if args.stock { None } else { Some(tools::kernel_library()?) };
     let interpreter = python::ensure_ready(false)?;
-    let mut page = String::new();
+    let bench = Bench { args, tools: &tools, interpreter: &interpreter, library: library.as_deref(), work: &work };
+    let (mut methods, mut tables) = (String::new(), String::new());
     for task in Task::ALL.into_iter().filter(|t| args.task.is_none_or(|only| only == *t)) {
         let (base, images) = (models.join(task.model()), args.images.join(task.name()));
         ensure!(base.is_file() && images.is_dir(), "{}: its model or images are not here", task.name());
-        let (mut names, mut rewritten) = (Vec::new(), Vec::new());
-        for &layer in &args.layers {
-            for grid in grids(task) {
-                for (name, flags) in ways(grid) {
-                    let file = work.join(format!("{}-{}.onnx", task.name(), rewritten.len()));
-                    let flags = [vec!["--layer".into(), layer.to_string()], flags].concat();
-                    rewritten.push(rewrite::with_flags(&tools, &base, file, &flags, Setting { layer, keep: 1.0 })?);
-                    names.push(name);
-                }
-            }
-        }
-        let job = Job { interpreter: &interpreter, task, base: &base, images: &images };
-        // Quality is what is measured here: one pair of runs says nothing of speed, and none is shown.
-        let evaluation = job.with_plugin(rewritten, args.limit, library.as_deref())?;
-        section(&mut page, &evaluation, &names);
-        evaluation.rewritten.iter().try_for_each(|r| std::fs::remove_file(&r.path))?;
+        let ways =
+            |grid| ways(grid).into_iter().map(|(name, flags)| Way { name, model: base.clone(), flags }).collect();
+        section(&mut methods, &bench.run(task, &base, &images, ways)?);
+        let everywhere = work.join(format!("{}-positions.onnx", task.name()));
+        python::run(Command::new(&interpreter).arg(workspace::script("positions.py")).arg(&base).arg(&everywhere))?;
+        section(&mut tables, &bench.run(task, &base, &images, |grid| ways_of_tables(grid, &base, &everywhere))?);
+        std::fs::remove_file(&everywhere)?;
     }
     let old = std::fs::read_to_string(&args.out).unwrap_or_default();
     let before = old.split(HEADING).next().unwrap_or_default().trim_end();
-    let text = format!("{before}\n\n{}\n\n{}\n", introduction(), page.trim_end());
+    let text = format!("{before}\n\n{}\n\n{methods}{TABLES}\n\n{}\n", introduction(), tables.trim_end());
     std::fs::write(&args.out, text.trim_start()).with_context(|| format!("writing {}", args.out.display()))?;
     println!("{}", args.out.display());
     Ok(())
 }
+
+/// A rewritten model: what to call it, what to rewrite, and how.
+struct Way {
+    name: String,
+    model: PathBuf,
+    flags: Vec<String>,
+}
+
+/// Expedit on the model as it is, and on one that adds its positions in every block, with tables treated in both ways.
+fn ways_of_tables((h, w): (usize, usize), base: &Path, everywhere: &Path) -> Vec<Way> {
+    let grid = format!("{h}x{w}");
+    let way = |name: &str, model: &Path, more: &[&str]| {
+        let flags = [&["--method", "expedit", "--grid", &grid], more].concat();
+        Way { name: name.into(), model: model.into(), flags: flags.into_iter().map(str::to_owned).collect() }
+    };
+    vec![
+        way("once, in front of the blocks", base, &[]),
+        way("in every block, resized", everywhere, &["--tables", "resize"]),
+        way("in every block, gathered", everywhere, &["--tables", "gather"]),
+    ]
+}
+
+/// What measures.
+struct Bench<'a> {
+    args: &'a Args,
+    tools: &'a Tools,
+    interpreter: &'a Path,
+    library: Option<&'a Path>,
+    work: &'a Path,
+}
+
+impl Bench<'_> {
+    /// All ways, for every layer and grid, against the original; with the names of the ways.
+    fn run(
+        &self,
+        task: Task,
+        base: &Path,
+        images: &Path,
+        ways: impl Fn((usize, usize)) -> Vec<Way>,
+    ) -> Result<(Evaluation, Vec<String>)> {
+        let (mut names, mut rewritten) = (Vec::new(), Vec::new());
+        for &layer in &self.args.layers {
+            for way in grids(task).into_iter().flat_map(&ways) {
+                let file = self.work.join(format!("{}-{}.onnx", task.name(), rewritten.len()));
+                let flags = [vec!["--layer".into(), layer.to_string()], way.flags].concat();
+                let setting = Setting { layer, keep: 1.0 };
+                rewritten.push(rewrite::with_flags(self.tools, &way.model, file, &flags, setting)?);
+                names.push(way.name);
+            }
+        }
+        let job = Job { interpreter: self.interpreter, task, base, images };
+        // Quality is what is measured here: one pair of runs says nothing of speed, and none is shown.
+        let evaluation = job.with_plugin(rewritten, self.args.limit, self.library)?;
+        evaluation.rewritten.iter().try_for_each(|r| std::fs::remove_file(&r.path))?;
+        Ok((evaluation, names))
+    }
+}
+
+/// Heads the tables of tables.
+const TABLES: &str = "## Tables of positions: resized or gathered\n\nModels with a row of numbers per token in every block \
+     (rotary positions, or positions added again) need rows for clusters. `--tables resize` interpolates between the rows of \
+     the patches around the middle of a cluster's cell, `--tables gather` takes the nearest one's. No such model with learnt \
+     weights was at hand, so these are the models above in another form: the stream is kept without positions, and \
+     everything that reads it adds them first (`xtask/python/positions.py`). Unchanged otherwise, this is the same function; \
+     cut, its clusters are found without positions. Rotary tables are treated alike but were not measured.";
 
 fn introduction() -> String {
     format!(
@@ -114,7 +172,7 @@ fn introduction() -> String {
     )
 }
 
-fn section(out: &mut String, e: &Evaluation, names: &[String]) {
+fn section(out: &mut String, (e, names): &(Evaluation, Vec<String>)) {
     let labels = e.measured.models.iter().any(|m| m.label_agreement.is_some());
     let _ = writeln!(out, "### {}\n\n{} images.\n", e.task.title(), e.measured.images);
     let mut head = vec!["cut after block", "tokens", "method", "promised speed-up"];
