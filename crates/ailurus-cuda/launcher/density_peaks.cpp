@@ -179,7 +179,7 @@ ailurus_cuda_status launch_all(Arguments a, ailurus_cuda_type type, void* stream
 using namespace ailurus_cuda;
 
 ailurus_cuda_status ailurus_cuda_density_peaks_rows(const ailurus_cuda_density_peaks_params* params, int64_t* rows) {
-    Arguments a;
+    Arguments a = {};
     const ailurus_cuda_status status = resolve(params, 1, 1, &a);
     if (status != AILURUS_CUDA_OK) {
         return status;
@@ -193,7 +193,7 @@ ailurus_cuda_status ailurus_cuda_density_peaks_rows(const ailurus_cuda_density_p
 
 ailurus_cuda_status ailurus_cuda_density_peaks_workspace(const ailurus_cuda_density_peaks_params* params, int64_t batch,
                                                          int64_t channels, ailurus_cuda_type type, size_t* bytes) {
-    Arguments a;
+    Arguments a = {};
     ailurus_cuda_status status = check_type(type);
     if (status == AILURUS_CUDA_OK) {
         status = resolve(params, batch, channels, &a);
@@ -212,7 +212,7 @@ ailurus_cuda_status ailurus_cuda_density_peaks(const ailurus_cuda_density_peaks_
                                                int64_t batch, int64_t channels, const void* metric, int32_t* index,
                                                int32_t* anchor, float* size, void* workspace, size_t workspace_bytes,
                                                void* stream) {
-    Arguments a;
+    Arguments a = {};
     ailurus_cuda_status status = check_type(type);
     if (status == AILURUS_CUDA_OK) {
         status = resolve(params, batch, channels, &a);

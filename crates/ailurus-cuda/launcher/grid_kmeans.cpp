@@ -210,7 +210,7 @@ using namespace ailurus_cuda;
 
 ailurus_cuda_status ailurus_cuda_grid_kmeans_sizes(const ailurus_cuda_grid_kmeans_params* params, int64_t* rows,
                                                    int64_t* choices) {
-    Arguments a;
+    Arguments a = {};
     const ailurus_cuda_status status = resolve(params, 1, 1, &a);
     if (status != AILURUS_CUDA_OK) {
         return status;
@@ -225,7 +225,7 @@ ailurus_cuda_status ailurus_cuda_grid_kmeans_sizes(const ailurus_cuda_grid_kmean
 
 ailurus_cuda_status ailurus_cuda_grid_kmeans_workspace(const ailurus_cuda_grid_kmeans_params* params, int64_t batch,
                                                        int64_t channels, ailurus_cuda_type type, size_t* bytes) {
-    Arguments a;
+    Arguments a = {};
     ailurus_cuda_status status = check_element(type);
     if (status == AILURUS_CUDA_OK) {
         status = resolve(params, batch, channels, &a);
@@ -243,7 +243,7 @@ ailurus_cuda_status ailurus_cuda_grid_kmeans_workspace(const ailurus_cuda_grid_k
 ailurus_cuda_status ailurus_cuda_grid_kmeans(const ailurus_cuda_grid_kmeans_params* params, ailurus_cuda_type type,
                                              int64_t batch, int64_t channels, const void* x, void* z, int32_t* index,
                                              float* weight, void* workspace, size_t workspace_bytes, void* stream) {
-    Arguments a;
+    Arguments a = {};
     ailurus_cuda_status status = check_element(type);
     if (status == AILURUS_CUDA_OK) {
         status = resolve(params, batch, channels, &a);

@@ -244,6 +244,13 @@ impl Graph {
     pub fn uses(&self, value: ValueId) -> &[Use] {
         &self.value(value).uses
     }
+    /// Uses of a value by the graph's outputs and by nodes that are not `inside`.
+    pub fn uses_outside(&self, value: ValueId, inside: impl Fn(NodeId) -> bool) -> impl Iterator<Item = Use> {
+        self.uses(value).iter().copied().filter(move |u| match *u {
+            Use::Input { node, .. } | Use::Capture { node } => !inside(node),
+            Use::GraphOutput { .. } => true,
+        })
+    }
     /// Nodes that read a value (as input or capture), each once, in order.
     pub fn consumers(&self, value: ValueId) -> Vec<NodeId> {
         let reader = |u: &Use| match *u {

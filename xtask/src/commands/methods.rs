@@ -85,10 +85,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ensure!(base.is_file() && images.is_dir(), "{}: its model or images are not here", task.name());
         let ways =
             |grid| ways(grid).into_iter().map(|(name, flags)| Way { name, model: base.clone(), flags }).collect();
-        section(&mut methods, &bench.run(task, &base, &images, ways)?);
+        section(&mut methods, "method", &bench.run(task, &base, &images, ways)?);
         let everywhere = work.join(format!("{}-positions.onnx", task.name()));
         python::run(Command::new(&interpreter).arg(workspace::script("positions.py")).arg(&base).arg(&everywhere))?;
-        section(&mut tables, &bench.run(task, &base, &images, |grid| ways_of_tables(grid, &base, &everywhere))?);
+        let measured = bench.run(task, &base, &images, |grid| ways_of_tables(grid, &base, &everywhere))?;
+        section(&mut tables, "positions are added", &measured);
         std::fs::remove_file(&everywhere)?;
     }
     let old = std::fs::read_to_string(&args.out).unwrap_or_default();
@@ -172,10 +173,10 @@ fn introduction() -> String {
     )
 }
 
-fn section(out: &mut String, (e, names): &(Evaluation, Vec<String>)) {
+fn section(out: &mut String, what: &str, (e, names): &(Evaluation, Vec<String>)) {
     let labels = e.measured.models.iter().any(|m| m.label_agreement.is_some());
     let _ = writeln!(out, "### {}\n\n{} images.\n", e.task.title(), e.measured.images);
-    let mut head = vec!["cut after block", "tokens", "method", "promised speed-up"];
+    let mut head = vec!["cut after block", "tokens", what, "promised speed-up"];
     head.extend(e.task.measures().iter().map(|(_, heading)| *heading));
     head.extend(labels.then_some("labels equal"));
     head.push("cosine of outputs");

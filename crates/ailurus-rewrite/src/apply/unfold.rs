@@ -41,12 +41,7 @@ pub fn insert(
 /// Uses of a value behind the region, as they were before the edit.
 fn outside(b: &Build, targets: &Targets, value: ValueId) -> Vec<Use> {
     let inside = |n: NodeId| targets.region.contains(&n) || !b.is_original(n);
-    let uses = b.edit.graph().uses(value).iter().copied();
-    uses.filter(|u| match *u {
-        Use::Input { node, .. } | Use::Capture { node } => !inside(node),
-        Use::GraphOutput { .. } => true,
-    })
-    .collect()
+    b.edit.graph().uses_outside(value, inside).collect()
 }
 
 fn one(

@@ -7,7 +7,7 @@ use crate::{
     simulate::Simulation,
 };
 use ailurus_analyze::{Code, Refusal, abs::Abs, quantization, refusal::describe};
-use ailurus_onnx::{DataType, Graph, NodeId, Use, ValueId};
+use ailurus_onnx::{DataType, NodeId, ValueId};
 
 pub fn edit(
     region: &Region,
@@ -19,7 +19,7 @@ pub fn edit(
     let g = region.g;
     for &id in &out.region.clone() {
         for &v in g.node(id).outputs.iter().flatten() {
-            if !leaves(region, g, v) {
+            if g.uses_outside(v, |n| region.nodes.contains(n)).next().is_none() {
                 continue;
             }
             match meanings.values.get(&v) {
@@ -30,13 +30,6 @@ pub fn edit(
         }
     }
     Ok(())
-}
-
-fn leaves(region: &Region, g: &Graph, v: ValueId) -> bool {
-    g.uses(v).iter().any(|u| match *u {
-        Use::Input { node, .. } | Use::Capture { node } => !region.nodes.contains(node),
-        Use::GraphOutput { .. } => true,
-    })
 }
 
 fn unfold(

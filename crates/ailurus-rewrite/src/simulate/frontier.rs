@@ -13,17 +13,14 @@ use ailurus_analyze::{
     axis::{Axis, Factor, Run},
     quantization,
 };
-use ailurus_onnx::{DataType, NodeId, Use, ValueId};
+use ailurus_onnx::{DataType, NodeId, ValueId};
 
 impl Simulator<'_, '_> {
     /// Users of region values that are not in the region.
     pub(super) fn frontier(&mut self, unfold: UnfoldMode) -> Result<(), Refusal> {
         for id in self.out.region.clone() {
             for &v in self.g.node(id).outputs.iter().flatten() {
-                let leaves = self.g.uses(v).iter().any(|u| match *u {
-                    Use::Input { node, .. } | Use::Capture { node } => !self.set.contains(node),
-                    Use::GraphOutput { .. } => true,
-                });
+                let leaves = self.g.uses_outside(v, |n| self.set.contains(n)).next().is_some();
                 if !leaves || self.tables.contains(&v) {
                     continue;
                 }
