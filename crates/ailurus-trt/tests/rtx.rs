@@ -121,6 +121,6 @@ fn open_sizes() {
     check("hf_dinov3_vit.ts17bhw-eager", Emit::Function, "FLOAT", &["SM89"]);
     let method = Method::Expedit(Expedit::new((3, 3)));
     for fixture in ["hf_vit_dyn.ts17bhw-eager", "hf_dinov3_vit.ts17bhw-eager"] {
-        check_method(fixture, method.clone(), Emit::Custom, "FLOAT", &["SM89"], 2);
+        check_method(fixture, method, Emit::Custom, "FLOAT", &["SM89"], 2);
     }
 }
