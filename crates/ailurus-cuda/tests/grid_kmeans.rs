@@ -222,6 +222,6 @@ fn the_largest_grid_that_is_promised_equals_the_kernel_for_processors() {
     // The reference would sort all pairs; the kernel for processors equals it in every bit.
     let case = Case::new((128, 128), (8, 8), 1, 4).with(|p| p.iterations = 1);
     case.compare::<f32>(How::scheduled(2), |x| {
-        kernel::grid_kmeans(&case.params, x, 1, 4, case.grid, &Serial).expect("kernel")
+        kernel::grid_kmeans_exact(&case.params, x, 1, 4, case.grid, &Serial).expect("kernel")
     });
 }

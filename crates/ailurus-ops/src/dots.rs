@@ -12,6 +12,7 @@ const RUN: usize = 128;
 
 /// Sixteen sums in registers.
 trait Pairs: Copy {
+    fn zero() -> Self;
     fn load(sums: &[i32; 16]) -> Self;
     fn store(self, sums: &mut [i32; 16]);
     /// Adds a₀·b₀ + a₁·b₁ for sixteen pairs b.
@@ -32,7 +33,6 @@ pub(crate) struct Dots<'a> {
 impl Dots<'_> {
     /// Computes them.
     pub fn run(self) {
-        self.out.fill([[0; 16]; 2]);
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
@@ -56,8 +56,13 @@ impl Dots<'_> {
             for (from, run) in (0..).step_by(RUN).zip(panel.chunks(RUN)) {
                 for row in (0..rows).step_by(R) {
                     let a: [&[[i16; 2]]; R] = std::array::from_fn(|r| &left[(row + r) * pairs + from..][..run.len()]);
-                    let mut sums: [[P; 2]; R] =
-                        std::array::from_fn(|r| out[(row + r) * panels + number].each_ref().map(P::load));
+                    let mut sums = [[P::zero(); 2]; R];
+                    if from > 0 {
+                        for r in 0..R {
+                            let [low, high] = &out[(row + r) * panels + number];
+                            sums[r] = [P::load(low), P::load(high)];
+                        }
+                    }
                     for (c, b) in run.iter().enumerate() {
                         for r in 0..R {
                             sums[r] = [sums[r][0].add(a[r][c], &b[0]), sums[r][1].add(a[r][c], &b[1])];
@@ -80,6 +85,10 @@ struct Plain([i32; 16]);
 
 impl Pairs for Plain {
     #[inline(always)]
+    fn zero() -> Self {
+        Self([0; 16])
+    }
+    #[inline(always)]
     fn load(sums: &[i32; 16]) -> Self {
         Self(*sums)
     }
@@ -101,7 +110,8 @@ mod x86 {
     use super::{Dots, Pairs, ROWS};
     use std::arch::x86_64::{
         __m256i, __m512i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32,
-        _mm256_storeu_si256, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
+        _mm256_setzero_si256, _mm256_storeu_si256, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
+        _mm512_storeu_si512,
     };
 
     /// Two numbers as the processor broadcasts them.
@@ -116,6 +126,11 @@ mod x86 {
     struct Vnni(__m512i);
 
     impl Pairs for Vnni {
+        #[inline(always)]
+        fn zero() -> Self {
+            // SAFETY: the processor has AVX-512, or nobody would be here.
+            Self(unsafe { _mm512_setzero_si512() })
+        }
         #[inline(always)]
         fn load(sums: &[i32; 16]) -> Self {
             // SAFETY: the processor has AVX-512, or nobody would be here; the array holds what is read.
@@ -159,6 +174,11 @@ mod x86 {
     struct Avx2([__m256i; 2]);
 
     impl Pairs for Avx2 {
+        #[inline(always)]
+        fn zero() -> Self {
+            // SAFETY: the processor has AVX2, or nobody would be here.
+            Self(unsafe { [_mm256_setzero_si256(); 2] })
+        }
         #[inline(always)]
         fn load(sums: &[i32; 16]) -> Self {
             // SAFETY: the processor has AVX2, or nobody would be here; both halves of the array hold what is read.

@@ -25,8 +25,12 @@ pub trait Element: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug
     fn to_f32(self) -> f32;
     /// Conversion rounding to nearest, ties to even.
     fn from_f32(value: f32) -> Self;
+    /// What [`Element::widen`] and [`Element::wide`] need for slices of this length: nothing, or as much.
+    fn scratch(length: usize) -> Vec<f32>;
     /// The slice as `f32`: itself, or converted into `scratch` (which must be as long).
     fn widen<'a>(slice: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32];
+    /// Where to write `f32` that [`Element::narrow`] brings into the slice: itself, or `scratch`.
+    fn wide<'a>(slice: &'a mut [Self], scratch: &'a mut [f32]) -> &'a mut [f32];
     /// Converts a slice; both must be of the same length.
     fn narrow(from: &[f32], to: &mut [Self]);
 }
@@ -39,7 +43,13 @@ impl Element for f32 {
     fn from_f32(value: f32) -> Self {
         value
     }
+    fn scratch(_: usize) -> Vec<f32> {
+        Vec::new()
+    }
     fn widen<'a>(slice: &'a [Self], _: &'a mut [f32]) -> &'a [f32] {
+        slice
+    }
+    fn wide<'a>(slice: &'a mut [Self], _: &'a mut [f32]) -> &'a mut [f32] {
         slice
     }
     fn narrow(from: &[f32], to: &mut [Self]) {
@@ -55,8 +65,14 @@ impl Element for f16 {
     fn from_f32(value: f32) -> Self {
         f16::from_f32(value)
     }
+    fn scratch(length: usize) -> Vec<f32> {
+        vec![0.0; length]
+    }
     fn widen<'a>(slice: &'a [Self], scratch: &'a mut [f32]) -> &'a [f32] {
         slice.convert_to_f32_slice(scratch);
+        scratch
+    }
+    fn wide<'a>(_: &'a mut [Self], scratch: &'a mut [f32]) -> &'a mut [f32] {
         scratch
     }
     fn narrow(from: &[f32], to: &mut [Self]) {

@@ -41,6 +41,11 @@ pub(crate) trait Sums: Copy {
     fn add(self, a: &[f32; LANES], b: &[f32; LANES]) -> Self;
     /// Adds sixteen numbers times a weight, both operations rounded to f32.
     fn add_weighted(self, weight: f32, x: &[f32; LANES]) -> Self;
+    /// Adds the products of sixteen channels, rounded once where the processor can: not for what must be the same
+    /// everywhere.
+    fn add_products(self, a: &[f32; LANES], b: &[f32; LANES]) -> Self;
+    /// As `add_weighted`, rounded once where the processor can.
+    fn add_weighted_fused(self, weight: f32, x: &[f32; LANES]) -> Self;
     /// The partial sums.
     fn get(self) -> [f32; LANES];
     /// The partial sums folded in halves.
@@ -72,6 +77,15 @@ impl Sums for Plain {
     fn add_weighted(mut self, weight: f32, x: &[f32; LANES]) -> Self {
         self.0.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x);
         self
+    }
+    #[inline(always)]
+    fn add_products(mut self, a: &[f32; LANES], b: &[f32; LANES]) -> Self {
+        (0..LANES).for_each(|l| self.0[l] += a[l] * b[l]);
+        self
+    }
+    #[inline(always)]
+    fn add_weighted_fused(self, weight: f32, x: &[f32; LANES]) -> Self {
+        self.add_weighted(weight, x)
     }
     #[inline(always)]
     fn get(self) -> [f32; LANES] {
@@ -119,6 +133,37 @@ fn finish<S: Sums>(sums: S, a: &[f32], b: &[f32]) -> f32 {
     sums.add(&last[0], &last[1]).folded()
 }
 
+/// Sixteen channels where processors like to read them: across two lines of their cache it takes twice as long.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+pub(crate) struct Sixteen(pub [f32; LANES]);
+
+/// Sums over the channels of A tokens a and K tokens b, of as many sixteens.
+#[inline(always)]
+pub(crate) fn over_sixteens<S: Sums, const A: usize, const K: usize>(
+    a: [&[Sixteen]; A],
+    b: [&[Sixteen]; K],
+    add: impl Fn(S, &[f32; LANES], &[f32; LANES]) -> S,
+) -> [[f32; K]; A] {
+    let sixteens = a[0].len();
+    let (a, b) = (a.map(|a| &a[..sixteens]), b.map(|b| &b[..sixteens]));
+    let mut sums = [[S::zero(); K]; A];
+    for c in 0..sixteens {
+        for j in 0..A {
+            for k in 0..K {
+                sums[j][k] = add(sums[j][k], &a[j][c].0, &b[k][c].0);
+            }
+        }
+    }
+    let mut out = [[0.0; K]; A];
+    for j in 0..A {
+        for k in 0..K {
+            out[j][k] = sums[j][k].folded();
+        }
+    }
+    out
+}
+
 /// Work that is done with partial sums in registers of some width. Implementations mark `run` `#[inline(always)]`, so that
 /// it is compiled anew for every width.
 pub(crate) trait Wide {
@@ -134,8 +179,8 @@ pub(crate) fn widest(work: impl Wide) {
             // SAFETY: the feature was just detected.
             return unsafe { x86::avx512(work) };
         }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the feature was just detected.
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features were just detected.
             return unsafe { x86::avx2(work) };
         }
     }
@@ -147,10 +192,10 @@ pub(crate) mod x86 {
     use super::{LANES, Sums, Wide};
     use std::arch::x86_64::{
         __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
-        _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_mul_ps,
-        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_castps_pd,
-        _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
-        _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+        _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+        _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps,
+        _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     /// Made only inside of [`avx512`].
@@ -179,6 +224,16 @@ pub(crate) mod x86 {
             unsafe { Self(_mm512_add_ps(self.0, _mm512_mul_ps(_mm512_set1_ps(weight), _mm512_loadu_ps(x.as_ptr())))) }
         }
         #[inline(always)]
+        fn add_products(self, a: &[f32; LANES], b: &[f32; LANES]) -> Self {
+            // SAFETY: as above; both arrays hold the sixteen numbers that are read.
+            unsafe { Self(_mm512_fmadd_ps(_mm512_loadu_ps(a.as_ptr()), _mm512_loadu_ps(b.as_ptr()), self.0)) }
+        }
+        #[inline(always)]
+        fn add_weighted_fused(self, weight: f32, x: &[f32; LANES]) -> Self {
+            // SAFETY: as above; the array holds the sixteen numbers that are read.
+            unsafe { Self(_mm512_fmadd_ps(_mm512_set1_ps(weight), _mm512_loadu_ps(x.as_ptr()), self.0)) }
+        }
+        #[inline(always)]
         fn get(self) -> [f32; LANES] {
             let mut out = [0.0; LANES];
             // SAFETY: as above; the array has room for the sixteen numbers that are written.
@@ -205,7 +260,7 @@ pub(crate) mod x86 {
 
         #[inline(always)]
         fn zero() -> Self {
-            // SAFETY: the processor has AVX2, or nobody would be here.
+            // SAFETY: the processor has AVX2 and FMA, or nobody would be here.
             Self(unsafe { [_mm256_setzero_ps(); 2] })
         }
         #[inline(always)]
@@ -226,6 +281,24 @@ pub(crate) mod x86 {
                 let x = &x[at * 8..][..8];
                 // SAFETY: as above; the slice holds the eight numbers that are read.
                 unsafe { _mm256_add_ps(self.0[at], _mm256_mul_ps(_mm256_set1_ps(weight), _mm256_loadu_ps(x.as_ptr()))) }
+            };
+            Self([half(0), half(1)])
+        }
+        #[inline(always)]
+        fn add_products(self, a: &[f32; LANES], b: &[f32; LANES]) -> Self {
+            let half = |at: usize| {
+                let (a, b) = (&a[at * 8..][..8], &b[at * 8..][..8]);
+                // SAFETY: as above; both slices hold the eight numbers that are read.
+                unsafe { _mm256_fmadd_ps(_mm256_loadu_ps(a.as_ptr()), _mm256_loadu_ps(b.as_ptr()), self.0[at]) }
+            };
+            Self([half(0), half(1)])
+        }
+        #[inline(always)]
+        fn add_weighted_fused(self, weight: f32, x: &[f32; LANES]) -> Self {
+            let half = |at: usize| {
+                let x = &x[at * 8..][..8];
+                // SAFETY: as above; the slice holds the eight numbers that are read.
+                unsafe { _mm256_fmadd_ps(_mm256_set1_ps(weight), _mm256_loadu_ps(x.as_ptr()), self.0[at]) }
             };
             Self([half(0), half(1)])
         }
@@ -264,7 +337,7 @@ pub(crate) mod x86 {
         work.run::<Avx512>();
     }
 
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     pub(crate) fn avx2(work: impl Wide) {
         work.run::<Avx2>();
     }
@@ -316,9 +389,9 @@ mod tests {
             All { x: &x, channels, out: &mut out }.run::<Plain>();
             assert_eq!(out, expected);
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 out.clear();
-                // SAFETY: the feature was just detected.
+                // SAFETY: the features were just detected.
                 unsafe { x86::avx2(All { x: &x, channels, out: &mut out }) };
                 assert_eq!(out, expected);
             }

@@ -12,8 +12,9 @@
 //! definition, in plain loops), `kernel.rs` (the same, fast) and `body.rs` (the same, in standard ONNX operators). The
 //! crate knows no ONNX types: attributes, schemas and bodies are plain data that other crates convert one to one.
 //!
-//! Reference and kernel agree bit for bit on every input. A body agrees exactly on `index`, `anchor` and `size` unless
-//! two quantities that are compared differ by rounding only, and within rounding on values.
+//! Reference and kernel agree bit for bit on every input, but for [`kernel::grid_kmeans`], which agrees within rounding. A
+//! body agrees exactly on `index`, `anchor` and `size` unless two quantities that are compared differ by rounding only, and
+//! within rounding on values.
 
 mod attribute;
 pub mod body;
@@ -50,11 +51,11 @@ pub mod reference {
     pub use crate::unfold_residual::reference::unfold_residual;
 }
 
-/// CPU kernels with the results of [`reference`](mod@reference), bit for bit. Those that end in `_into` write to memory
-/// that the caller brings, every element of it.
+/// CPU kernels with the results of [`reference`](mod@reference), bit for bit but for [`grid_kmeans`](kernel::grid_kmeans).
+/// Those that end in `_into` write to memory that the caller brings, every element of it.
 pub mod kernel {
     pub use crate::density_peaks::kernel::{ClustersMut, density_peaks, density_peaks_into};
-    pub use crate::grid_kmeans::kernel::{GridClustersMut, grid_kmeans, grid_kmeans_into};
+    pub use crate::grid_kmeans::kernel::{GridClustersMut, grid_kmeans, grid_kmeans_exact, grid_kmeans_into};
     pub use crate::merge::kernel::{merge, merge_into};
     pub use crate::unfold::kernel::{unfold, unfold_into};
     pub use crate::unfold_residual::kernel::{unfold_residual, unfold_residual_into};

@@ -47,6 +47,33 @@ impl Parallel for rayon::ThreadPool {
     }
 }
 
+/// As [`for_rows`], filling two slices with as many rows each.
+pub(crate) fn for_rows_of_two<T: Send, U: Send>(
+    pool: &dyn Parallel,
+    (out, row): (&mut [T], usize),
+    (other, other_row): (&mut [U], usize),
+    grain: usize,
+    work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) {
+    if out.is_empty() || other.is_empty() || row == 0 || other_row == 0 {
+        return;
+    }
+    let per_run = rows_per_run(pool, out.len() / row, grain);
+    let runs = out.chunks_mut(per_run * row).zip(other.chunks_mut(per_run * other_row));
+    let runs: Vec<_> = runs.map(Mutex::new).collect();
+    pool.run(runs.len(), &|r| {
+        if let Ok(mut run) = runs[r].lock() {
+            let (out, other) = &mut *run;
+            work(r * per_run, out, other);
+        }
+    });
+}
+
+/// Four runs per thread even out unequal speeds without many tiny tasks.
+fn rows_per_run(pool: &dyn Parallel, rows: usize, grain: usize) -> usize {
+    if pool.width() <= 1 { rows } else { rows.div_ceil(pool.width() * 4).max(grain).max(1) }
+}
+
 /// Cuts `out` into runs of whole rows of `row` elements, at least `grain` rows each, and calls `work(first_row, run)`.
 ///
 /// Each run sits behind a mutex that is locked exactly once: safe code, and free next to the work it guards.
@@ -61,9 +88,8 @@ pub(crate) fn for_rows<T: Send>(
         return;
     }
     let rows = out.len() / row;
-    // Four runs per thread even out unequal speeds without many tiny tasks.
-    let per_run = rows.div_ceil(pool.width().max(1) * 4).max(grain).max(1);
-    if pool.width() <= 1 || per_run >= rows {
+    let per_run = rows_per_run(pool, rows, grain);
+    if per_run >= rows {
         work(0, out);
         return;
     }

@@ -19,9 +19,19 @@ pub(crate) struct Args {
     /// Folder of `ailurus` and `ailurus-rewrite` [default: built in release]
     #[arg(long)]
     tools: Option<PathBuf>,
+    /// Only the operators of this method.
+    #[arg(long)]
+    method: Option<Method>,
     /// Python to measure with, for one that has PyTorch [default: the pinned environment]
     #[arg(long)]
     python: Option<PathBuf>,
+}
+
+/// A method of clustering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    Ailurus,
+    Expedit,
 }
 
 /// Sides of the patch grids: 1024 and 4096 patches.
@@ -38,11 +48,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = workspace::cache().join("bench");
     std::fs::create_dir_all(&folder)?;
     let bench = Bench { tools, library, interpreter: interpreter.clone(), folder, rounds: args.rounds };
+    let mut memory = Vec::new();
+    if args.method != Some(Method::Expedit) {
+        clusters(&bench, &mut memory)?;
+    }
+    if args.method != Some(Method::Ailurus) {
+        grids(&bench, &mut memory)?;
+    }
+    println!("\nMemory of a run: {}.", memory.join("; "));
+    Ok(())
+}
+
+fn clusters(bench: &Bench, memory: &mut Vec<String>) -> Result<()> {
     println!(
         "| patches | metric | threads | block, ms | kernels, ms (of the block) | functions, ms | NumPy, ms | PyTorch, ms |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    let mut memory = Vec::new();
     for side in SIDES {
         for metric in ["keys", "stream"] {
             let result = bench.run(side, &["--keep", "0.25", "--metric", metric])?;
@@ -55,6 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             memory.push(format!("{} patches, {metric}: {}", side * side, needs(&result["memory_mb"])));
         }
     }
+    Ok(())
+}
+
+fn grids(bench: &Bench, memory: &mut Vec<String>) -> Result<()> {
     println!("\n| patches | centres | threads | block, ms | kernel, ms (of the block) | function, ms |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for (side, centres) in GRIDS {
@@ -65,7 +90,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         memory.push(format!("{} patches to {}: {}", side * side, centres * centres, needs(&result["memory_mb"])));
     }
-    println!("\nMemory of a run: {}.", memory.join("; "));
     Ok(())
 }
 

@@ -67,7 +67,7 @@ pub fn density_peaks_into<E: Element>(
     check_len(NAME, "index", out.index.len(), &[batch, sizes.total])?;
     check_len(NAME, "anchor", out.anchor.len(), &[batch, sizes.rows])?;
     check_len(NAME, "size", out.size.len(), &[batch, sizes.rows])?;
-    let mut scratch = Scratch::new(params, &sizes, channels);
+    let mut scratch = Scratch::new::<E>(params, &sizes, channels);
     let entries = sizes.patches * windows.ranks();
     let worth = |work: usize| -> &dyn Parallel { if work < WORTH_WAKING { &Serial } else { pool } };
     // A distance takes a few channels at a time; what follows looks at it once.
@@ -113,7 +113,7 @@ struct Work {
 }
 
 impl Scratch {
-    fn new(params: &DensityPeaks, sizes: &super::Sizes, channels: usize) -> Self {
+    fn new<E: Element>(params: &DensityPeaks, sizes: &super::Sizes, channels: usize) -> Self {
         let n = sizes.patches;
         let ranks = params.window.min(n);
         let work = Work {
@@ -125,8 +125,7 @@ impl Scratch {
             anchors: Vec::with_capacity(sizes.clusters),
             joins: vec![-1; n],
         };
-        // Filled only by f16 inputs; untouched zero pages cost nothing.
-        Self { wide: vec![0.0; n * channels], work }
+        Self { wide: E::scratch(n * channels), work }
     }
 }
 

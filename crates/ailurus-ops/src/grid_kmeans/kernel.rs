@@ -1,18 +1,27 @@
 //! `AilurusGridKMeans` in O(N·window²·C) an iteration: every patch looks at the centres around its cell only. The K nearest
-//! are found among all centres, most of which are ruled out without being measured. Same results as the reference, bit for bit.
+//! are found among all centres, most of which are ruled out without being measured. That gives the results of the reference,
+//! bit for bit.
+//!
+//! Mostly it takes less to compute distances between patches once and all iterations from those, in O(N·window⁴) each,
+//! whatever the number of channels. That gives the same results within rounding.
 
+use super::pairs::Pairs;
+use super::patches::Patches;
 use super::screen::Screen;
 use super::search::{Search, distances};
+use super::soften::Soften;
 use super::sums::Update;
-use super::{Cells, GridClusters, GridKMeans, LARGEST, NAME, check, normalise, unnormalised};
+use super::{Cells, GridClusters, GridKMeans, NAME, check, normalise, unnormalised};
 use crate::error::check_len;
-use crate::parallel::{Parallel, for_rows};
+use crate::lanes::widest;
+use crate::parallel::{Parallel, for_rows, for_rows_of_two};
 use crate::{Element, Result};
 
 /// Fewest patches worth a task of their own.
-const GRAIN: usize = 16;
+pub(super) const GRAIN: usize = 16;
 
-/// Clusters `x` (`[B, T, C]`). `grid` is the run-time grid, equal to the static one if there is one.
+/// Clusters `x` (`[B, T, C]`). `grid` is the run-time grid, equal to the static one if there is one. Agrees with the
+/// reference within rounding; the same whatever the number of threads.
 pub fn grid_kmeans<E: Element>(
     params: &GridKMeans,
     x: &[E],
@@ -21,13 +30,44 @@ pub fn grid_kmeans<E: Element>(
     grid: (usize, usize),
     pool: &dyn Parallel,
 ) -> Result<GridClusters<E>> {
+    clusters(params, x, batch, channels, grid, pool, Rounding::Any)
+}
+
+/// As [`grid_kmeans`], equal to the reference bit for bit, and slower.
+pub fn grid_kmeans_exact<E: Element>(
+    params: &GridKMeans,
+    x: &[E],
+    batch: usize,
+    channels: usize,
+    grid: (usize, usize),
+    pool: &dyn Parallel,
+) -> Result<GridClusters<E>> {
+    clusters(params, x, batch, channels, grid, pool, Rounding::AsDefined)
+}
+
+/// How results are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rounding {
+    AsDefined,
+    Any,
+}
+
+fn clusters<E: Element>(
+    params: &GridKMeans,
+    x: &[E],
+    batch: usize,
+    channels: usize,
+    grid: (usize, usize),
+    pool: &dyn Parallel,
+    rounding: Rounding,
+) -> Result<GridClusters<E>> {
     let sizes = check(params, x.len(), batch, channels, grid)?;
     let (rows, choices) = (sizes.rows, sizes.choices);
     let mut z = vec![E::default(); batch * rows * channels];
     let mut index = vec![0; batch * sizes.total * choices];
     let mut weight = vec![0.0; batch * sizes.total * choices];
     let memory = GridClustersMut { z: &mut z, index: &mut index, weight: &mut weight };
-    grid_kmeans_into(params, x, batch, channels, grid, pool, memory)?;
+    fill(params, x, batch, channels, grid, pool, memory, rounding)?;
     Ok(GridClusters { rows, choices, z, index, weight })
 }
 
@@ -52,32 +92,46 @@ pub fn grid_kmeans_into<E: Element>(
     pool: &dyn Parallel,
     out: GridClustersMut<'_, E>,
 ) -> Result<()> {
+    fill(params, x, batch, channels, grid, pool, out, Rounding::Any)
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of a call, and one")]
+fn fill<E: Element>(
+    params: &GridKMeans,
+    x: &[E],
+    batch: usize,
+    channels: usize,
+    grid: (usize, usize),
+    pool: &dyn Parallel,
+    out: GridClustersMut<'_, E>,
+    rounding: Rounding,
+) -> Result<()> {
     let sizes = check(params, x.len(), batch, channels, grid)?;
     check_len(NAME, "z", out.z.len(), &[batch, sizes.rows, channels])?;
     check_len(NAME, "index", out.index.len(), &[batch, sizes.total, sizes.choices])?;
     check_len(NAME, "weight", out.weight.len(), &[batch, sizes.total, sizes.choices])?;
     let (first, last) = (params.prefix, params.prefix + sizes.patches);
-    // Filled only by f16 inputs and where a number is to be tamed; untouched zero pages cost nothing.
-    let mut wide = vec![0.0f32; sizes.patches * channels];
-    let mut tamed = Vec::new();
-    let mut work = Work::new(params, Cells::new(params.clusters, grid), sizes.clusters, channels);
+    let mut wide = E::scratch(sizes.patches * channels);
+    let mut wide_centres = E::scratch(sizes.clusters * channels);
+    let mut work = Work::new(params, Cells::new(params.clusters, grid), channels, rounding);
     let tables = out.index.chunks_exact_mut(sizes.total * sizes.choices);
     let tables = tables.zip(out.weight.chunks_exact_mut(sizes.total * sizes.choices));
     let images = x.chunks_exact(sizes.total * channels).zip(out.z.chunks_exact_mut(sizes.rows * channels));
     for ((image, z), (index, weight)) in images.zip(tables) {
         let patches = E::widen(&image[first * channels..last * channels], &mut wide);
-        let patches = tame(patches, &mut tamed);
-        work.pool(patches, pool);
-        for _ in 0..params.iterations {
-            work.iterate(params, patches, pool);
+        let patches = &Patches::new(patches, channels, pool);
+        let inner = first * channels..(first + sizes.clusters) * channels;
+        let centres = E::wide(&mut z[inner.clone()], &mut wide_centres);
+        let known = work.cluster(params, patches, centres, pool);
+        work.nearest(params, sizes.choices, patches, centres, known, pool);
+        if !wide_centres.is_empty() {
+            E::narrow(&wide_centres, &mut z[inner]);
         }
         let behind = (first + sizes.clusters) * channels;
         z[..first * channels].copy_from_slice(&image[..first * channels]);
-        E::narrow(&work.centres, &mut z[first * channels..behind]);
         z[behind..].copy_from_slice(&image[last * channels..]);
 
         let choices = sizes.choices;
-        work.nearest(params, choices, patches, pool);
         let inner = first * choices..last * choices;
         work.write(params, choices, &mut index[inner.clone()], &mut weight[inner]);
         for t in (0..first).chain(last..sizes.total) {
@@ -90,26 +144,14 @@ pub fn grid_kmeans_into<E: Element>(
     Ok(())
 }
 
-/// The numbers with which clustering computes: mostly the numbers there are.
-fn tame<'a>(patches: &'a [f32], tamed: &'a mut Vec<f32>) -> &'a [f32] {
-    // False for NaN too. No early end: this way it runs in registers.
-    if patches.iter().fold(true, |fine, v| fine & (v.abs() <= LARGEST)) {
-        return patches;
-    }
-    tamed.clear();
-    tamed.extend(patches.iter().map(|&v| if v.is_nan() { 0.0 } else { v.clamp(-LARGEST, LARGEST) }));
-    tamed
-}
-
 /// Buffers reused for every image of the batch.
 struct Work {
     cells: Cells,
     channels: usize,
+    rounding: Rounding,
     radius: usize,
     /// Places for centres around a cell, row by row.
     side: usize,
-    /// `[M, C]`
-    centres: Vec<f32>,
     /// `[N, side²]`: distances to the centres around the own cell, then weights; 0 where there is none.
     around: Vec<f32>,
     /// `[N]`: the least of them.
@@ -119,7 +161,7 @@ struct Work {
 }
 
 impl Work {
-    fn new(params: &GridKMeans, cells: Cells, clusters: usize, channels: usize) -> Self {
+    fn new(params: &GridKMeans, cells: Cells, channels: usize, rounding: Rounding) -> Self {
         let n = cells.rows.cell.len() * cells.columns.cell.len();
         // Beyond the grid there is nothing to look at.
         let radius = (params.window / 2).min(params.clusters.0.max(params.clusters.1) - 1);
@@ -127,18 +169,18 @@ impl Work {
         Self {
             cells,
             channels,
+            rounding,
             radius,
             side,
-            centres: vec![0.0; clusters * channels],
             around: vec![0.0; if params.iterations == 0 { 0 } else { n * side * side }],
             least: vec![0.0; n],
             chosen: vec![(0.0, 0); n * params.choices()],
         }
     }
 
-    fn pool(&mut self, patches: &[f32], pool: &dyn Parallel) {
+    fn pool(&self, patches: &Patches<'_>, centres: &mut [f32], pool: &dyn Parallel) {
         let (cells, channels) = (&self.cells, self.channels);
-        for_rows(pool, &mut self.centres, channels, GRAIN, |first, out| {
+        for_rows(pool, centres, channels, GRAIN, |first, out| {
             for (m, centre) in (first..).zip(out.chunks_exact_mut(channels)) {
                 let (top, bottom) = cells.rows.pooled[m / cells.cluster_width()];
                 let (left, right) = cells.columns.pooled[m % cells.cluster_width()];
@@ -146,7 +188,7 @@ impl Work {
                 for y in top..bottom {
                     for x in left..right {
                         let at = (y as usize * cells.width() + x as usize) * channels;
-                        centre.iter_mut().zip(&patches[at..at + channels]).for_each(|(sum, v)| *sum += v);
+                        centre.iter_mut().zip(&patches.values[at..at + channels]).for_each(|(sum, v)| *sum += v);
                     }
                 }
                 let count = ((bottom - top) * (right - left)) as f32;
@@ -155,43 +197,144 @@ impl Work {
         });
     }
 
-    fn iterate(&mut self, params: &GridKMeans, patches: &[f32], pool: &dyn Parallel) {
+    /// Fills `centres` (`[M, C]`). True if `around` then holds the distances to those around each patch.
+    fn cluster(
+        &mut self,
+        params: &GridKMeans,
+        patches: &Patches<'_>,
+        centres: &mut [f32],
+        pool: &dyn Parallel,
+    ) -> bool {
+        let (cells, iterations) = (self.cells.clone(), params.iterations);
+        let pairs = match self.rounding {
+            Rounding::AsDefined => None,
+            Rounding::Any => Pairs::new(patches, &cells, self.radius, iterations, pool),
+        };
+        let Some(pairs) = pairs else {
+            self.pool(patches, centres, pool);
+            for _ in 0..iterations {
+                self.measure(patches, centres, pool);
+                self.soften(params, pool);
+                self.update(patches, centres, false, pool);
+            }
+            return false;
+        };
+        self.pooled_weights();
+        let mut distances = vec![0.0; pairs.room()];
+        for _ in 0..iterations {
+            if pairs.distances(&self.around, &mut distances, pool) {
+                self.look_up(&pairs, &distances, pool);
+                self.soften_fused(params, pool);
+            } else {
+                self.update(patches, centres, true, pool);
+                self.measure(patches, centres, pool);
+                self.soften(params, pool);
+            }
+        }
+        self.update(patches, centres, true, pool);
+        // Ties are exactly as far, and so have to be measured alike.
+        let known = params.ties == 0 && pairs.distances(&self.around, &mut distances, pool);
+        if known {
+            self.look_up(&pairs, &distances, pool);
+        }
+        known
+    }
+
+    /// The centres that clustering begins with, as weights of the patches that they are means of.
+    fn pooled_weights(&mut self) {
+        let (cells, radius, side) = (&self.cells, self.radius, self.side);
+        self.around.fill(0.0);
+        for (row, &(top, bottom)) in cells.rows.pooled.iter().enumerate() {
+            for (column, &(left, right)) in cells.columns.pooled.iter().enumerate() {
+                for y in top as usize..bottom as usize {
+                    let line = (row + radius - cells.rows.cell[y] as usize) * side;
+                    for x in left as usize..right as usize {
+                        let place = line + column + radius - cells.columns.cell[x] as usize;
+                        self.around[(y * cells.width() + x) * side * side + place] = 1.0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Distances to the centres around each patch.
+    fn measure(&mut self, patches: &Patches<'_>, centres: &[f32], pool: &dyn Parallel) {
         let (cells, channels, radius, side) = (&self.cells, self.channels, self.radius, self.side);
-        let centres = &self.centres;
         for_rows(pool, &mut self.around, side * side, GRAIN, |first, out| {
-            distances(patches, centres, channels, cells, radius, first, out);
+            distances(&patches.values, centres, channels, cells, radius, first, out);
         });
-        let around = &self.around;
-        for_rows(pool, &mut self.least, 1, 4 * GRAIN, |first, out| {
-            for (i, least) in (first..).zip(out) {
-                *least = around[i * side * side..(i + 1) * side * side].iter().copied().fold(f32::INFINITY, f32::min);
+    }
+
+    /// The same, from distances between patches, with the least of them.
+    fn look_up(&mut self, pairs: &Pairs<'_>, distances: &[f32], pool: &dyn Parallel) {
+        let places = self.side * self.side;
+        for_rows_of_two(pool, (&mut self.around, places), (&mut self.least, 1), GRAIN, |first, out, least| {
+            for (i, (row, least)) in (first..).zip(out.chunks_exact_mut(places).zip(least)) {
+                *least = pairs.look_up(i, distances, row);
             }
         });
+    }
+
+    /// Weights from distances and the least of them, rounded as the processor likes.
+    fn soften_fused(&mut self, params: &GridKMeans, pool: &dyn Parallel) {
+        let places = self.side * self.side;
         let (least, sharpness) = (&self.least, params.sharpness(self.least.iter().copied()));
-        for_rows(pool, &mut self.around, side * side, GRAIN, |first, out| {
-            for (i, row) in (first..).zip(out.chunks_exact_mut(side * side)) {
+        // Beyond f32 nothing but the nearest has a weight either.
+        let sharpness = sharpness.min(f64::from(f32::MAX)) as f32;
+        for_rows(pool, &mut self.around, places, GRAIN, |first, out| {
+            widest(Soften { sharpness, places, least: &least[first..], out });
+        });
+    }
+
+    /// Weights from distances.
+    fn soften(&mut self, params: &GridKMeans, pool: &dyn Parallel) {
+        let places = self.side * self.side;
+        let around = &self.around;
+        for_rows(pool, &mut self.least, 1, 4 * GRAIN, |first, out| {
+            let rows = around[first * places..].chunks_exact(places);
+            out.iter_mut()
+                .zip(rows)
+                .for_each(|(least, row)| *least = row.iter().copied().fold(f32::INFINITY, f32::min));
+        });
+        let (least, sharpness) = (&self.least, params.sharpness(self.least.iter().copied()));
+        for_rows(pool, &mut self.around, places, GRAIN, |first, out| {
+            for (row, least) in out.chunks_exact_mut(places).zip(&least[first..]) {
                 for d in row.iter_mut() {
                     // Places without a centre are infinitely far: a weight of 0, which adds nothing.
-                    *d = if *d == f32::INFINITY { 0.0 } else { unnormalised(sharpness, *d, least[i]) };
+                    *d = if *d == f32::INFINITY { 0.0 } else { unnormalised(sharpness, *d, *least) };
                 }
                 let sum = row.iter().fold(0.0, |sum, w| sum + w);
                 row.iter_mut().for_each(|w| *w /= sum);
             }
         });
-        let update = Update { patches, weights: &self.around, cells, radius, channels };
-        for_rows(pool, &mut self.centres, channels, GRAIN, |first, out| update.run(first, out));
+    }
+
+    /// Centres from weights.
+    fn update(&self, patches: &Patches<'_>, centres: &mut [f32], fused: bool, pool: &dyn Parallel) {
+        let (cells, channels, radius) = (&self.cells, self.channels, self.radius);
+        let update = Update { patches: &patches.values, weights: &self.around, cells, radius, channels, fused };
+        for_rows(pool, centres, channels, GRAIN, |first, out| update.run(first, out));
     }
 
     /// The nearest of all centres to every patch.
-    fn nearest(&mut self, params: &GridKMeans, choices: usize, patches: &[f32], pool: &dyn Parallel) {
+    fn nearest(
+        &mut self,
+        params: &GridKMeans,
+        choices: usize,
+        patches: &Patches<'_>,
+        centres: &[f32],
+        known: bool,
+        pool: &dyn Parallel,
+    ) {
         let search = Search {
-            patches,
-            centres: &self.centres,
+            patches: &patches.values,
+            centres,
             channels: self.channels,
             cells: &self.cells,
-            radius: (params.window / 2).max(1),
+            radius: if known { self.radius } else { (params.window / 2).max(1) },
+            known: known.then_some(&self.around),
             choices,
-            screen: Screen::new(patches, &self.centres, self.channels, pool),
+            screen: Screen::new(&patches.mean, centres, pool),
         };
         for_rows(pool, &mut self.chosen, choices, GRAIN, |first, out| search.run(first, out));
     }

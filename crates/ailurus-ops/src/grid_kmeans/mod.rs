@@ -4,10 +4,13 @@ mod attributes;
 pub mod body;
 mod cells;
 pub mod kernel;
+mod pairs;
+mod patches;
 pub mod reference;
 mod schema;
 mod screen;
 mod search;
+mod soften;
 mod sums;
 
 pub(crate) use cells::Cells;

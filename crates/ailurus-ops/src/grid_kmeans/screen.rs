@@ -7,8 +7,7 @@
 
 use crate::dots::{Dots, PANEL, ROWS};
 use crate::lanes::{LANES, Sums, Wide, widest};
-use crate::parallel::{Parallel, for_rows};
-use std::sync::Mutex;
+use crate::parallel::{Parallel, for_rows_of_two};
 
 /// Norm of a row in whole numbers. None of them exceeds 16 bits then, and no dot product 31.
 const NORM: f32 = 32_000.0;
@@ -18,6 +17,9 @@ const CHANNELS: usize = 1 << 20;
 
 /// Norms below this count as 0.
 const SMALL: f32 = 1e-15;
+
+/// So many nearest centres are found among the least estimates of every place in a panel, more among those around.
+const FEW: usize = 8;
 
 /// Share of ‖p‖² and ‖t‖² that estimates are off by at most: a few roundings to f32, with room to spare.
 const ROUNDING: f64 = 1.0 / (1 << 18) as f64;
@@ -39,8 +41,9 @@ pub(super) struct Screen {
     pairs: usize,
     /// `[M / 32, pairs]`
     panels: Vec<[[i16; PANEL]; 2]>,
-    /// `[M]`, in multiples of 32.
-    centres: Vec<Rounded>,
+    /// `[M]`, in multiples of 32: the units of the centres, and their squares.
+    units: Vec<f32>,
+    squares: Vec<f32>,
     /// The greatest error and square of any centre.
     error: f32,
     square: f32,
@@ -53,41 +56,50 @@ pub(super) struct Tile {
     patches: Vec<Rounded>,
     dots: Vec<[[i32; 16]; 2]>,
     estimates: Vec<f32>,
+    some: Vec<f32>,
 }
 
 impl Screen {
     /// `None` where numbers are too large for bounds to hold.
-    pub fn new(patches: &[f32], centres: &[f32], channels: usize, pool: &dyn Parallel) -> Option<Self> {
+    pub fn new(mean: &[f32], centres: &[f32], pool: &dyn Parallel) -> Option<Self> {
+        let channels = mean.len();
         if channels > CHANNELS {
             return None;
         }
-        let mean = mean(patches, channels);
         let (count, pairs) = (centres.len() / channels, channels.div_ceil(2));
         let panels = count.div_ceil(PANEL);
         let mut packed = vec![[[0i16; PANEL]; 2]; panels * pairs];
         let mut rounded = vec![Rounded { square: f32::INFINITY, ..Rounded::default() }; panels * PANEL];
-        let numbers = Mutex::new(&mut rounded);
-        for_rows(pool, &mut packed, pairs, 1, |first, out| {
-            let mut row = vec![[0i16; 2]; pairs];
-            let mut own = Vec::new();
-            for (panel, out) in (first..).zip(out.chunks_exact_mut(pairs)) {
-                let rows = centres[panel * PANEL * channels..].chunks_exact(channels).take(PANEL);
-                own.clear();
-                for (l, centre) in rows.enumerate() {
-                    own.push(round(centre, &mean, &mut row));
-                    for (out, pair) in out.iter_mut().zip(&row) {
-                        out[l / LANES][l % LANES * 2..][..2].copy_from_slice(pair);
-                    }
+        for_rows_of_two(pool, (&mut packed, pairs), (&mut rounded, PANEL), 1, |first, out, rounded| {
+            let mut panel_rows = vec![[0i16; 2]; PANEL * pairs];
+            let panels = out.chunks_exact_mut(pairs).zip(rounded.chunks_exact_mut(PANEL));
+            for (panel, (out, rounded)) in (first..).zip(panels) {
+                let rows = centres[panel * PANEL * channels..].chunks_exact(channels);
+                for ((centre, rounded), out) in rows.zip(rounded).zip(panel_rows.chunks_exact_mut(pairs)) {
+                    *rounded = round(centre, mean, out);
                 }
-                if let Ok(mut all) = numbers.lock() {
-                    all[panel * PANEL..][..own.len()].copy_from_slice(&own);
+                // Some pairs of all rows after another: all pairs of a row would be in as many places of memory.
+                for (from, out) in (0..).step_by(LANES).zip(out.chunks_mut(LANES)) {
+                    for (l, row) in panel_rows.chunks_exact(pairs).enumerate() {
+                        for (out, pair) in out.iter_mut().zip(&row[from..]) {
+                            out[l / LANES][l % LANES * 2..][..2].copy_from_slice(pair);
+                        }
+                    }
                 }
             }
         });
         let greatest = |of: fn(&Rounded) -> f32| rounded[..count].iter().map(of).fold(0.0, f32::max);
         let (error, square) = (greatest(|c| c.error), greatest(|c| c.square));
         let bounded = error.is_finite() && square.is_finite();
-        bounded.then_some(Self { mean, pairs, panels: packed, centres: rounded, error, square })
+        bounded.then(|| Self {
+            mean: mean.to_vec(),
+            pairs,
+            panels: packed,
+            units: rounded.iter().map(|c| c.unit).collect(),
+            squares: rounded.iter().map(|c| c.square).collect(),
+            error,
+            square,
+        })
     }
 
     /// Estimates the distances of patches `[_, C]` to all centres.
@@ -100,7 +112,7 @@ impl Screen {
         for (patch, left) in patches.chunks_exact(channels).zip(tile.left.chunks_exact_mut(self.pairs)) {
             tile.patches.push(round(patch, &self.mean, left));
         }
-        tile.dots.resize(rows * (self.centres.len() / PANEL), [[0; 16]; 2]);
+        tile.dots.resize(rows * (self.units.len() / PANEL), [[0; 16]; 2]);
         Dots { left: &tile.left, right: &self.panels, pairs: self.pairs, out: &mut tile.dots }.run();
     }
 
@@ -118,21 +130,31 @@ impl Screen {
         if !(patch.square.is_finite() && patch.error.is_finite()) {
             return false;
         }
-        let count = self.centres.len();
+        let count = self.units.len();
         tile.estimates.resize(count, 0.0);
         let dots = &tile.dots[t * (count / PANEL)..][..count / PANEL];
-        widest(Estimate { screen: self, unit: patch.unit, dots, out: &mut tile.estimates });
+        let (dots, least) = (dots.as_flattened().as_flattened(), &mut [f32::INFINITY; PANEL]);
+        widest(Estimate { screen: self, unit: 2.0 * patch.unit, dots, out: &mut tile.estimates, least });
         let estimates = &tile.estimates;
 
-        let mut seen: Vec<f32> = near.iter().map(|&(m, _)| estimates[m]).collect();
-        let limit = self.limit(patch, *seen.select_nth_unstable_by(choices - 1, f32::total_cmp).1);
+        // So many centres are as near as the last of some for certain, whichever those are.
+        let last = if choices <= FEW {
+            least_of_few(least, choices)
+        } else {
+            tile.some.clear();
+            tile.some.extend(near.iter().map(|&(m, _)| estimates[m]));
+            *tile.some.select_nth_unstable_by(choices - 1, f32::total_cmp).1
+        };
         out.clear();
-        below(estimates, limit, out);
+        widest(Below { estimates, limit: self.limit(patch, last), out });
         // The nearest of all give a closer limit than the nearest of some.
-        seen.clear();
-        seen.extend(out.iter().map(|&m| estimates[m as usize]));
-        let limit = self.limit(patch, *seen.select_nth_unstable_by(choices - 1, f32::total_cmp).1);
-        out.retain(|&m| estimates[m as usize] <= limit);
+        if out.len() > choices {
+            tile.some.clear();
+            tile.some.extend(out.iter().map(|&m| estimates[m as usize]));
+            let last = *tile.some.select_nth_unstable_by(choices - 1, f32::total_cmp).1;
+            let limit = self.limit(patch, last);
+            out.retain(|&m| estimates[m as usize] <= limit);
+        }
         true
     }
 
@@ -146,27 +168,6 @@ impl Screen {
         let share = 1.0 + (self.mean.len() / LANES + 16) as f64 / (1 << 22) as f64;
         let distance = ((f64::from(last) + own + slack).max(0.0).sqrt() + error).powi(2) * share + slack;
         ((distance * share + slack).sqrt() + error).powi(2) as f32 * (1.0 + f32::EPSILON) + (slack - own) as f32
-    }
-}
-
-/// The mean patch, which most of what patches have in common is.
-fn mean(patches: &[f32], channels: usize) -> Vec<f32> {
-    let mut sums = vec![0.0f32; channels];
-    for patch in patches.chunks_exact(channels) {
-        sums.iter_mut().zip(patch).for_each(|(sum, v)| *sum += v);
-    }
-    let count = (patches.len() / channels) as f32;
-    sums.iter_mut().for_each(|sum| *sum /= count);
-    sums
-}
-
-/// Numbers of the centres up to the limit.
-fn below(estimates: &[f32], limit: f32, out: &mut Vec<u32>) {
-    for (group, sixteen) in (0..).step_by(LANES).zip(estimates.chunks_exact(LANES)) {
-        // Mostly none.
-        if sixteen.iter().fold(false, |any, &v| any | (v <= limit)) {
-            out.extend((group..).zip(sixteen).filter(|(_, v)| **v <= limit).map(|(m, _)| m));
-        }
     }
 }
 
@@ -222,26 +223,69 @@ impl Wide for Round<'_> {
     }
 }
 
+/// The k-th in ascending order, k at most [`FEW`].
+fn least_of_few(values: &[f32; PANEL], k: usize) -> f32 {
+    let mut best = [f32::INFINITY; FEW];
+    let best = &mut best[..k];
+    for &value in values {
+        if value < best[k - 1] {
+            let at = best.partition_point(|b| *b < value);
+            best[at..].rotate_right(1);
+            best[at] = value;
+        }
+    }
+    best[k - 1]
+}
+
+/// Estimates for one patch: ‖p − t‖² − ‖p‖².
 struct Estimate<'a> {
     screen: &'a Screen,
+    /// Twice the unit of the patch.
     unit: f32,
-    dots: &'a [[[i32; 16]; 2]],
+    dots: &'a [i32],
     out: &'a mut [f32],
+    /// The least in every place of a panel.
+    least: &'a mut [f32; PANEL],
 }
 
 impl Wide for Estimate<'_> {
     #[inline(always)]
     fn run<S: Sums>(self) {
-        let Self { screen, unit, dots, out } = self;
-        let numbers = out.iter_mut().zip(&screen.centres).zip(dots.as_flattened().as_flattened());
-        for ((out, centre), &dot) in numbers {
-            *out = centre.square - 2.0 * unit * centre.unit * dot as f32;
+        let Self { screen, unit, dots, out, least } = self;
+        let (squares, units) = (screen.squares.as_chunks::<PANEL>().0, screen.units.as_chunks::<PANEL>().0);
+        let panels = squares.iter().zip(units).zip(dots.as_chunks::<PANEL>().0);
+        for (out, ((squares, units), dots)) in out.as_chunks_mut::<PANEL>().0.iter_mut().zip(panels) {
+            for l in 0..PANEL {
+                out[l] = squares[l] - unit * units[l] * dots[l] as f32;
+                least[l] = if out[l] < least[l] { out[l] } else { least[l] };
+            }
+        }
+    }
+}
+
+/// Numbers of the centres with estimates up to a limit.
+struct Below<'a> {
+    estimates: &'a [f32],
+    limit: f32,
+    out: &'a mut Vec<u32>,
+}
+
+impl Wide for Below<'_> {
+    #[inline(always)]
+    fn run<S: Sums>(self) {
+        let Self { estimates, limit, out } = self;
+        for (group, sixteen) in (0u32..).step_by(LANES).zip(estimates.as_chunks::<LANES>().0) {
+            // Mostly none.
+            if sixteen.iter().fold(false, |any, &v| any | (v <= limit)) {
+                out.extend((group..).zip(sixteen).filter(|(_, v)| **v <= limit).map(|(m, _)| m));
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::patches::Patches;
     use super::*;
     use crate::lanes::squared_distance;
     use crate::parallel::Serial;
@@ -261,7 +305,8 @@ mod tests {
         let (count, channels, choices) = (200, 333, 4);
         let all = patches(count, channels);
         let centres: Vec<f32> = all.chunks_exact(2 * channels).flat_map(|two| &two[..channels]).copied().collect();
-        let screen = Screen::new(&all, &centres, channels, &Serial).unwrap();
+        let mean = Patches::new(&all, channels, &Serial).mean;
+        let screen = Screen::new(&mean, &centres, &Serial).unwrap();
         let mut tile = Tile::default();
         screen.estimate(&all, &mut tile);
         let mut left = 0;
@@ -286,7 +331,7 @@ mod tests {
 
     #[test]
     fn numbers_too_large_for_bounds_are_not_screened() {
-        assert!(Screen::new(&[1e30, 0.0], &[-1e30], 1, &Serial).is_none());
-        assert!(Screen::new(&[1.0, 0.0], &[0.5], 1, &Serial).is_some());
+        assert!(Screen::new(&[1e30], &[-1e30], &Serial).is_none());
+        assert!(Screen::new(&[1.0], &[0.5], &Serial).is_some());
     }
 }

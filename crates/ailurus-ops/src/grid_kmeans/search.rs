@@ -2,6 +2,7 @@
 
 use super::Cells;
 use super::screen::{Screen, Tile};
+use crate::dots::ROWS;
 use crate::lanes::{PAIRS, Sums, Wide, squared_distances, widest};
 
 /// Fills `out` (`[_, side²]`, patches from `first` on) with the distances to the centres around the cell of each patch,
@@ -79,6 +80,8 @@ pub(super) struct Search<'a> {
     pub cells: &'a Cells,
     /// Centres this near to the own cell are looked at first: the nearest are mostly among them.
     pub radius: usize,
+    /// Distances to them, `[N, side²]`, where they are known within rounding.
+    pub known: Option<&'a [f32]>,
     pub choices: usize,
     /// What tells which centres need not be measured.
     pub screen: Option<Screen>,
@@ -89,8 +92,11 @@ impl Search<'_> {
     /// number.
     pub fn run(&self, first: usize, out: &mut [(f32, u32)]) {
         let mut tile = Tile::default();
-        for (number, out) in out.chunks_mut(TILE * self.choices).enumerate() {
-            let first = first + number * TILE;
+        let patches = out.len() / self.choices;
+        // Alike, as a small one takes longer than its share.
+        let size = patches.div_ceil(patches.div_ceil(TILE).max(1)).next_multiple_of(ROWS);
+        for (number, out) in out.chunks_mut(size * self.choices).enumerate() {
+            let first = first + number * size;
             if let Some(screen) = &self.screen {
                 let patches = &self.patches[first * self.channels..][..out.len() / self.choices * self.channels];
                 screen.estimate(patches, &mut tile);
@@ -125,6 +131,15 @@ impl Wide for Nearest<'_> {
                 candidates.extend(0..count);
             }
             best.clear();
+            if let Some(known) = search.known {
+                let known = &known[i * (2 * radius + 1).pow(2)..];
+                let mut near = near.iter().peekable();
+                candidates.retain(|&m| {
+                    while near.next_if(|(other, _)| *other < m as usize).is_some() {}
+                    let found = near.peek().filter(|(other, _)| *other == m as usize);
+                    found.inspect(|(_, place)| insert(&mut best, choices, (known[*place], m))).is_none()
+                });
+            }
             search.measure::<S>(i, &candidates, &mut best);
             out.copy_from_slice(&best);
         }
@@ -146,8 +161,8 @@ impl Search<'_> {
     }
 }
 
-/// Patches whose distances to all centres are estimated at once.
-const TILE: usize = 32;
+/// Patches whose distances to all centres are estimated at once, about.
+const TILE: usize = 96;
 
 /// Puts a centre in its place, and drops the farthest when there are too many.
 #[inline(always)]

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Pool {
     api: Api,
     context: *const OrtKernelContext,
+    width: usize,
 }
 
 // SAFETY: the context is used to start work only, on the thread that ONNX Runtime called us on.
@@ -24,7 +25,9 @@ impl Pool {
     /// # Safety
     /// `context` must be that of the call under way, and the pool must not outlive it.
     pub(crate) unsafe fn new(api: Api, context: *const OrtKernelContext) -> Self {
-        Self { api, context }
+        // To ask takes as long as some of the work.
+        let width = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { api, context, width }
     }
 }
 
@@ -65,7 +68,7 @@ impl Parallel for Pool {
     /// ONNX Runtime does not tell how many threads a session has. This is the most there can be; work for more threads
     /// than there are only comes in smaller pieces.
     fn width(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+        self.width
     }
 }
 
