@@ -11,8 +11,10 @@ use crate::{
     plan::{Coverage, GatherEdit, Plan},
 };
 use ailurus_onnx::{Attribute, DataType, Tensor, ValueId};
+use std::collections::HashMap;
 
 /// Rows of a table, and what they count for.
+#[derive(Clone, Copy)]
 pub struct Corner {
     /// Row for every cluster, the same for all images: i64 `[B, R]` or `[B, M]`.
     pub rows: ValueId,
@@ -74,42 +76,79 @@ fn grids(plan: &Plan) -> Result<(Grid, Option<Grid>), Error> {
     Ok((clusters, plan.tokens.grid))
 }
 
-fn open(b: &mut Build, clusters: &Clusters, small: Grid) -> Result<OpenCorners, Error> {
-    let grid = clusters.grid.ok_or_else(|| Error::Plan("it reads a table for a grid that is not known".into()))?;
-    OpenCorners::new(b, small, grid)
+/// Rows of tables for the clusters of a plan. What several tables need is made once.
+pub struct Corners<'a> {
+    plan: &'a Plan,
+    clusters: &'a Clusters,
+    open: Option<OpenCorners>,
+    nearest: HashMap<Coverage, ValueId>,
+    /// By tokens, element type, token axis and rank.
+    around: HashMap<(Coverage, i32, usize, usize), Vec<Corner>>,
 }
 
-/// The row of the nearest patch for every cluster: i64 `[B, R]` or `[B, M]`.
-pub fn nearest(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Coverage) -> Result<ValueId, Error> {
-    let (small, large) = grids(plan)?;
-    let list = match large {
-        Some(large) => known(b, plan, coverage, &middles(small, large))?,
-        None => {
-            let open = open(b, clusters, small)?;
-            let middles = open.middles(b)?;
-            computed(b, plan, coverage, middles, open.count)?
-        }
-    };
-    for_images(b, clusters, list)
-}
+impl<'a> Corners<'a> {
+    pub fn new(plan: &'a Plan, clusters: &'a Clusters) -> Self {
+        Self { plan, clusters, open: None, nearest: HashMap::new(), around: HashMap::new() }
+    }
 
-/// The rows and weights of an edit that resizes a table.
-pub fn around(b: &mut Build, plan: &Plan, clusters: &Clusters, edit: &GatherEdit) -> Result<Vec<Corner>, Error> {
-    let (small, large) = grids(plan)?;
-    let dtype = DataType::from_onnx(edit.resize.unwrap_or(DataType::F32.to_onnx()));
-    let [axis] = edit.axes[..] else {
-        return Err(Error::Plan(format!("the table at `{}` has several token axes, and is resized", edit.node)));
-    };
-    let mut dims = vec![1i64; edit.out_rank];
-    dims[axis] = -1;
-    let corners = match large {
-        Some(large) => known_corners(b, plan, edit.coverage, dtype, &dims, corners(small, large))?,
-        None => {
-            let open = open(b, clusters, small)?;
-            open_corners(b, plan, edit.coverage, dtype, &dims, &open)?
+    /// The row of the nearest patch for every cluster: i64 `[B, R]` or `[B, M]`.
+    pub fn nearest(&mut self, b: &mut Build, coverage: Coverage) -> Result<ValueId, Error> {
+        if let Some(&v) = self.nearest.get(&coverage) {
+            return Ok(v);
         }
-    };
-    corners.into_iter().map(|(list, weight)| Ok(Corner { rows: for_images(b, clusters, list)?, weight })).collect()
+        let (small, large) = grids(self.plan)?;
+        let list = match large {
+            Some(large) => known(b, self.plan, coverage, &middles(small, large))?,
+            None => {
+                let plan = self.plan;
+                let open = self.open(b, small)?;
+                let middles = open.middles(b)?;
+                computed(b, plan, coverage, middles, open.count)?
+            }
+        };
+        let v = for_images(b, self.clusters, list)?;
+        self.nearest.insert(coverage, v);
+        Ok(v)
+    }
+
+    /// The rows and weights of an edit that resizes a table.
+    pub fn around(&mut self, b: &mut Build, edit: &GatherEdit) -> Result<Vec<Corner>, Error> {
+        let [axis] = edit.axes[..] else {
+            return Err(Error::Plan(format!("the table at `{}` has several token axes, and is resized", edit.node)));
+        };
+        let dtype = edit.resize.unwrap_or(DataType::F32.to_onnx());
+        let key = (edit.coverage, dtype, axis, edit.out_rank);
+        if let Some(made) = self.around.get(&key) {
+            return Ok(made.clone());
+        }
+        let (plan, (small, large)) = (self.plan, grids(self.plan)?);
+        let dtype = DataType::from_onnx(dtype);
+        let mut dims = vec![1i64; edit.out_rank];
+        dims[axis] = -1;
+        let corners = match large {
+            Some(large) => known_corners(b, plan, edit.coverage, dtype, &dims, corners(small, large))?,
+            None => {
+                let open = self.open(b, small)?;
+                open_corners(b, plan, edit.coverage, dtype, &dims, open)?
+            }
+        };
+        let corner = |(list, weight)| Ok(Corner { rows: for_images(b, self.clusters, list)?, weight });
+        let made = corners.into_iter().map(corner).collect::<Result<Vec<_>, Error>>()?;
+        self.around.insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn open(&mut self, b: &mut Build, small: Grid) -> Result<&mut OpenCorners, Error> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let grid = self.clusters.grid;
+                let grid = grid.ok_or_else(|| Error::Plan("it reads a table for a grid that is not known".into()))?;
+                OpenCorners::new(b, small, grid)?
+            }
+        };
+        Ok(self.open.insert(open))
+    }
 }
 
 /// Row numbers, `[1, R]` or `[1, M]`, and weights of the given dimensions, one of which is R or M. Other tokens than patches
@@ -144,7 +183,7 @@ fn open_corners(
     coverage: Coverage,
     dtype: DataType,
     dims: &[i64],
-    open: &OpenCorners,
+    open: &mut OpenCorners,
 ) -> Result<Vec<Numbered>, Error> {
     let all = open.all(b)?;
     let share = 1.0 / all.len() as f32;

@@ -1,6 +1,6 @@
 //! Gathers tables and masks that have a row per token by the token that stands for each cluster.
 
-use super::{Clusters, Targets, arranged::patches, build::Build, corners};
+use super::{Clusters, Targets, arranged::patches, build::Build, corners::Corners};
 use crate::{
     error::Error,
     plan::{Coverage, GatherEdit, Plan},
@@ -15,6 +15,7 @@ type Reading = (ValueId, Vec<usize>, Coverage, usize, usize, Option<i32>);
 pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters) -> Result<(), Error> {
     // A table used by several blocks is gathered once.
     let mut made: HashMap<Reading, ValueId> = HashMap::new();
+    let mut corners = Corners::new(plan, clusters);
     for (edit, &node) in plan.gathers.iter().zip(&targets.gathers) {
         let table = b.edit.graph().node(node).input(edit.input);
         let table = table.ok_or_else(|| Error::Plan(format!("`{}` has no input {}", edit.node, edit.input)))?;
@@ -24,10 +25,13 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
             None => {
                 let v = match edit.resize {
                     None => {
-                        let rows = representatives(b, plan, clusters, edit.coverage)?;
+                        let rows = match clusters.anchor {
+                            Some(anchor) => representatives(b, plan, anchor, edit.coverage)?,
+                            None => corners.nearest(b, edit.coverage)?,
+                        };
                         gather(b, edit, table, rows)?
                     }
-                    Some(dtype) => resize(b, plan, clusters, edit, table, DataType::from_onnx(dtype))?,
+                    Some(dtype) => resize(b, &mut corners, edit, table, DataType::from_onnx(dtype))?,
                 };
                 made.insert(key, v);
                 v
@@ -41,13 +45,12 @@ pub fn tables(b: &mut Build, plan: &Plan, targets: &Targets, clusters: &Clusters
 /// The table resized to the grid of clusters: a weighted sum of its rows, for a row that lies between others.
 fn resize(
     b: &mut Build,
-    plan: &Plan,
-    clusters: &Clusters,
+    corners: &mut Corners<'_>,
     edit: &GatherEdit,
     table: ValueId,
     dtype: DataType,
 ) -> Result<ValueId, Error> {
-    let corners = corners::around(b, plan, clusters, edit)?;
+    let corners = corners.around(b, edit)?;
     let whole = corners.len() == 1;
     let mut sum: Option<ValueId> = None;
     for corner in corners {
@@ -173,8 +176,7 @@ fn pairs(b: &mut Build, v: ValueId, rows: ValueId, rank: usize) -> Result<ValueI
 }
 
 /// Position in the table of the token that stands for each row: i64 `[B, R]` or `[B, M]`.
-fn representatives(b: &mut Build, plan: &Plan, clusters: &Clusters, coverage: Coverage) -> Result<ValueId, Error> {
-    let Some(anchor) = clusters.anchor else { return corners::nearest(b, plan, clusters, coverage) };
+fn representatives(b: &mut Build, plan: &Plan, anchor: ValueId, coverage: Coverage) -> Result<ValueId, Error> {
     let to = Attribute::Int(i64::from(DataType::I64.to_onnx()));
     let anchor = b.op("anchor_i64", "Cast", &[anchor], &[("to", to)], None)?;
     if coverage == Coverage::Sequence {

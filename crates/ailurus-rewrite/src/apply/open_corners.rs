@@ -23,6 +23,7 @@ pub struct OpenCorners {
     width: ValueId,
     /// Patches: i64 `[1]`.
     pub count: ValueId,
+    all: Vec<(ValueId, ValueId)>,
 }
 
 impl OpenCorners {
@@ -35,11 +36,20 @@ impl OpenCorners {
         }
         let [height, width] = sides;
         let count = b.op("patch_count", "Mul", &[height, width], &[], None)?;
-        Ok(Self { rows: side(b, clusters.0, height)?, columns: side(b, clusters.1, width)?, width, count })
+        Ok(Self {
+            rows: side(b, clusters.0, height)?,
+            columns: side(b, clusters.1, width)?,
+            width,
+            count,
+            all: Vec::new(),
+        })
     }
 
     /// For each of four corners the patch of every cluster, i64 `[1, M]`, and how much it counts, f32 `[M]`.
-    pub fn all(&self, b: &mut Build) -> Result<Vec<(ValueId, ValueId)>, Error> {
+    pub fn all(&mut self, b: &mut Build) -> Result<Vec<(ValueId, ValueId)>, Error> {
+        if !self.all.is_empty() {
+            return Ok(self.all.clone());
+        }
         let mut out = Vec::new();
         for (down, right) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let patches = self.patches(b, self.rows.patches[down], self.columns.patches[right])?;
@@ -47,6 +57,7 @@ impl OpenCorners {
             let weight = b.op("corner_product", "Mul", &[y, x], &[], None)?;
             out.push((patches, b.reshape("corner_products", weight, &[-1], None)?));
         }
+        self.all.clone_from(&out);
         Ok(out)
     }
 
