@@ -171,20 +171,36 @@ pub(crate) trait Wide {
     fn run<S: Sums>(self);
 }
 
-/// Does work in the widest registers of this processor. Results are equal: the operations and their order are the same.
+/// Does work in the widest registers of this processor. Unless something is fused, results are equal for all widths: the
+/// operations and their order are the same.
 pub(crate) fn widest(work: impl Wide) {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") {
+        if allowed(512) && is_x86_feature_detected!("avx512f") {
             // SAFETY: the feature was just detected.
             return unsafe { x86::avx512(work) };
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if allowed(256) && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the features were just detected.
             return unsafe { x86::avx2(work) };
         }
     }
     work.run::<Plain>();
+}
+
+/// Whether registers of so many bits are to be used: all, but in tests of narrower ones.
+#[cfg(target_arch = "x86_64")]
+fn allowed(bits: usize) -> bool {
+    #[cfg(test)]
+    return bits <= WIDEST.get();
+    #[cfg(not(test))]
+    return bits > 0;
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Bits of the widest registers that this thread may use.
+    pub(crate) static WIDEST: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
 }
 
 #[cfg(target_arch = "x86_64")]

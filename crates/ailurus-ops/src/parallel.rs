@@ -47,6 +47,14 @@ impl Parallel for rayon::ThreadPool {
     }
 }
 
+/// Fewest numbers looked at once that are worth waking other threads for, which costs some ten microseconds each time.
+const WORTH_WAKING: usize = 1 << 17;
+
+/// A pool for so much work: this one, or the calling thread where waking others takes longer.
+pub(crate) fn worth(pool: &dyn Parallel, work: usize) -> &dyn Parallel {
+    if work < WORTH_WAKING { &Serial } else { pool }
+}
+
 /// As [`for_rows`], filling two slices with as many rows each.
 pub(crate) fn for_rows_of_two<T: Send, U: Send>(
     pool: &dyn Parallel,

@@ -4,14 +4,11 @@ use super::distance::window_distances;
 use super::window::nearest_anchor;
 use super::{Clusters, DensityPeaks, FAR, NAME, Windows, check, log_score};
 use crate::error::check_len;
-use crate::parallel::{Parallel, Serial, for_rows};
+use crate::parallel::{Parallel, for_rows, worth};
 use crate::{Element, Error, Result};
 
 /// Fewest patches worth a task of their own.
 const GRAIN: usize = 64;
-
-/// Fewest entries of windows that are worth waking other threads for, which costs some ten microseconds each time.
-const WORTH_WAKING: usize = 1 << 17;
 
 /// Clusters `metric` (`[B, T, d]`). `windows` must have been built for this grid and `params.window`.
 pub fn density_peaks<E: Element>(
@@ -69,9 +66,8 @@ pub fn density_peaks_into<E: Element>(
     check_len(NAME, "size", out.size.len(), &[batch, sizes.rows])?;
     let mut scratch = Scratch::new::<E>(params, &sizes, channels);
     let entries = sizes.patches * windows.ranks();
-    let worth = |work: usize| -> &dyn Parallel { if work < WORTH_WAKING { &Serial } else { pool } };
     // A distance takes a few channels at a time; what follows looks at it once.
-    let (heavy, light) = (worth(entries.saturating_mul(channels / 8)), worth(entries));
+    let (heavy, light) = (worth(pool, entries.saturating_mul(channels / 8)), worth(pool, entries));
     let rows = out.anchor.chunks_exact_mut(sizes.rows).zip(out.size.chunks_exact_mut(sizes.rows));
     let images = metric.chunks_exact(sizes.total * channels).zip(out.index.chunks_exact_mut(sizes.total));
     for ((image, index), (anchor, size)) in images.zip(rows) {

@@ -14,7 +14,7 @@ use super::sums::Update;
 use super::{Cells, GridClusters, GridKMeans, NAME, check, normalise, unnormalised};
 use crate::error::check_len;
 use crate::lanes::widest;
-use crate::parallel::{Parallel, for_rows, for_rows_of_two};
+use crate::parallel::{Parallel, for_rows, for_rows_of_two, worth};
 use crate::{Element, Result};
 
 /// Fewest patches worth a task of their own.
@@ -281,6 +281,7 @@ impl Work {
         let (least, sharpness) = (&self.least, params.sharpness(self.least.iter().copied()));
         // Beyond f32 nothing but the nearest has a weight either.
         let sharpness = sharpness.min(f64::from(f32::MAX)) as f32;
+        let pool = worth(pool, self.around.len());
         for_rows(pool, &mut self.around, places, GRAIN, |first, out| {
             widest(Soften { sharpness, places, least: &least[first..], out });
         });

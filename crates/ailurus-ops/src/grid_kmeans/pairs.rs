@@ -226,6 +226,7 @@ mod tests {
     use super::*;
     use crate::grid_kmeans::search;
     use crate::grid_kmeans::sums::Update;
+    use crate::lanes::WIDEST;
     use crate::parallel::{Rayon, Serial};
 
     fn number(i: usize) -> f32 {
@@ -264,8 +265,14 @@ mod tests {
             near.iter().for_each(|&(m, place)| row[place] = weights(i, m));
         }
         let mut centres = vec![0.0; clusters.0 * clusters.1 * channels];
-        let update = Update { patches: &values, weights: &around, cells: &cells, radius, channels, fused: false };
-        update.run(0, &mut centres);
+        let update = |fused| Update { patches: &values, weights: &around, cells: &cells, radius, channels, fused };
+        update(false).run(0, &mut centres);
+        for bits in [128, 256, usize::MAX] {
+            WIDEST.set(bits);
+            let mut fused = vec![0.0; centres.len()];
+            update(true).run(0, &mut fused);
+            assert!(fused.iter().zip(&centres).all(|(a, b)| (a - b).abs() <= 1e-5), "{case:?}, {bits} bits");
+        }
         let mut measured = vec![0.0; around.len()];
         search::distances(&values, &centres, channels, &cells, radius, 0, &mut measured);
 
@@ -284,6 +291,11 @@ mod tests {
         };
         let out = looked_up(&Serial);
         assert_eq!(out, looked_up(&Rayon), "threads make no difference");
+        for bits in [128, 256] {
+            WIDEST.set(bits);
+            assert_near(case, (looked_up(&Serial), measured.clone()));
+        }
+        WIDEST.set(usize::MAX);
         (out, measured)
     }
 

@@ -162,7 +162,7 @@ impl Search<'_> {
 }
 
 /// Patches whose distances to all centres are estimated at once, about.
-const TILE: usize = 96;
+const TILE: usize = 128;
 
 /// Puts a centre in its place, and drops the farthest when there are too many.
 #[inline(always)]

@@ -5,7 +5,7 @@ use super::{ASIDE, Pairs};
 use crate::lanes::{LANES, Sixteen, Sums, Wide, over_sixteens};
 
 /// Patches whose squared distance is less than this share of their squares are compared channel by channel.
-const NEAR: f32 = 1.0 / 32.0;
+const NEAR: f32 = 1.0 / 128.0;
 
 /// Distances of some rows of patches to those behind them.
 pub(super) struct Ahead<'a> {
