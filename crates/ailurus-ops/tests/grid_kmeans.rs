@@ -202,6 +202,18 @@ fn kernels_agree_at_model_size() {
     }
 }
 
+/// A pool that does not know how many threads it has.
+struct NoIdea;
+
+impl Parallel for NoIdea {
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        (0..tasks).rev().for_each(task);
+    }
+    fn width(&self) -> usize {
+        0
+    }
+}
+
 /// At sizes at which distances between patches come first.
 #[test]
 fn the_fast_kernel_agrees_at_model_size() {
@@ -218,7 +230,7 @@ fn the_fast_kernel_agrees_at_model_size() {
             let x = (0..noise.len()).map(value).collect();
             let case = Case { params, grid, batch: 1, channels, x };
             let expected = reference::grid_kmeans(&params, &case.x, 1, channels, grid).unwrap();
-            for pool in [&Serial as &dyn Parallel, &Rayon] {
+            for pool in [&Serial as &dyn Parallel, &Rayon, &NoIdea] {
                 let got = fast(&case, &case.x, pool);
                 check_promises(&case, &got);
                 assert_near(&case, &expected, &got);

@@ -57,7 +57,8 @@ pub(super) struct Pairs<'a> {
     radius: usize,
     rows: Axis,
     columns: Axis,
-    /// `[N, around.0, around.1]`, then some to be read and not used.
+    /// `[N, 2·around.rows + 1, 2·around.columns + 1]`: distances of every patch to those around it, anything where they share
+    /// no centre; then some to be read and not used.
     table: Vec<f32>,
     around: Around,
     /// First column of patches that [`Pairs::distances`] compares each column of centres with.
@@ -136,7 +137,7 @@ impl<'a> Pairs<'a> {
         let row = self.cells.width() * self.around.ahead();
         let mut out = vec![0.0; self.cells.rows.cell.len() * row];
         // Every run of rows prepares the rows below it, too: few runs.
-        let grain = self.cells.rows.cell.len().div_ceil(pool.width()).max(self.around.rows);
+        let grain = self.cells.rows.cell.len().div_ceil(pool.width().max(1)).max(self.around.rows);
         for_rows(pool, &mut out, row, grain, |first, out| widest(Ahead { pairs: self, patches, first, out }));
         out
     }
