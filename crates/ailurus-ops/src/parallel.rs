@@ -55,6 +55,21 @@ pub(crate) fn worth(pool: &dyn Parallel, work: usize) -> &dyn Parallel {
     if work < WORTH_WAKING { &Serial } else { pool }
 }
 
+/// Cuts `out` into runs of whole rows of `row` elements, at least `grain` rows each, and calls `work(first_row, run)`.
+pub(crate) fn for_rows<T: Send>(
+    pool: &dyn Parallel,
+    out: &mut [T],
+    row: usize,
+    grain: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    if out.is_empty() || row == 0 {
+        return;
+    }
+    let per_run = rows_per_run(pool, out.len() / row, grain);
+    for_runs(pool, out.chunks_mut(per_run * row), |r, run| work(r * per_run, run));
+}
+
 /// As [`for_rows`], filling two slices with as many rows each.
 pub(crate) fn for_rows_of_two<T: Send, U: Send>(
     pool: &dyn Parallel,
@@ -68,44 +83,29 @@ pub(crate) fn for_rows_of_two<T: Send, U: Send>(
     }
     let per_run = rows_per_run(pool, out.len() / row, grain);
     let runs = out.chunks_mut(per_run * row).zip(other.chunks_mut(per_run * other_row));
-    let runs: Vec<_> = runs.map(Mutex::new).collect();
-    pool.run(runs.len(), &|r| {
-        if let Ok(mut run) = runs[r].lock() {
-            let (out, other) = &mut *run;
-            work(r * per_run, out, other);
-        }
-    });
+    for_runs(pool, runs, |r, (out, other)| work(r * per_run, out, other));
 }
 
 /// Four runs per thread even out unequal speeds without many tiny tasks.
 fn rows_per_run(pool: &dyn Parallel, rows: usize, grain: usize) -> usize {
-    if pool.width() <= 1 { rows } else { rows.div_ceil(pool.width() * 4).max(grain).max(1) }
+    let per_run = if pool.width() <= 1 { rows } else { rows.div_ceil(pool.width() * 4).max(grain) };
+    per_run.max(1)
 }
 
-/// Cuts `out` into runs of whole rows of `row` elements, at least `grain` rows each, and calls `work(first_row, run)`.
+/// Calls `work` with every run and its number; a single one on the calling thread.
 ///
 /// Each run sits behind a mutex that is locked exactly once: safe code, and free next to the work it guards.
-pub(crate) fn for_rows<T: Send>(
-    pool: &dyn Parallel,
-    out: &mut [T],
-    row: usize,
-    grain: usize,
-    work: impl Fn(usize, &mut [T]) + Sync,
-) {
-    if out.is_empty() || row == 0 {
-        return;
+fn for_runs<R: Send>(pool: &dyn Parallel, runs: impl ExactSizeIterator<Item = R>, work: impl Fn(usize, R) + Sync) {
+    if runs.len() == 1 {
+        return runs.for_each(|run| work(0, run));
     }
-    let rows = out.len() / row;
-    let per_run = rows_per_run(pool, rows, grain);
-    if per_run >= rows {
-        work(0, out);
-        return;
-    }
-    let runs: Vec<Mutex<&mut [T]>> = out.chunks_mut(per_run * row).map(Mutex::new).collect();
+    let runs: Vec<_> = runs.map(|run| Mutex::new(Some(run))).collect();
     pool.run(runs.len(), &|r| {
         // A poisoned lock means another task panicked; that panic is already on its way to the caller.
-        if let Ok(mut run) = runs[r].lock() {
-            work(r * per_run, &mut run);
+        if let Ok(mut run) = runs[r].lock()
+            && let Some(run) = run.take()
+        {
+            work(r, run);
         }
     });
 }

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Folder of `ailurus` and `ailurus-rewrite` [default: built in release]
     #[arg(long)]
     tools: Option<PathBuf>,
-    /// Only the operators of this method.
+    /// Only the operators of this method
     #[arg(long)]
     method: Option<Method>,
     /// Python to measure with, for one that has PyTorch [default: the pinned environment]

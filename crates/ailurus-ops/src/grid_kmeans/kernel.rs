@@ -30,7 +30,7 @@ pub fn grid_kmeans<E: Element>(
     grid: (usize, usize),
     pool: &dyn Parallel,
 ) -> Result<GridClusters<E>> {
-    clusters(params, x, batch, channels, grid, pool, Rounding::Any)
+    Call { params, batch, channels, grid, pool, rounding: Rounding::Any }.clusters(x)
 }
 
 /// As [`grid_kmeans`], equal to the reference bit for bit, and slower.
@@ -42,33 +42,20 @@ pub fn grid_kmeans_exact<E: Element>(
     grid: (usize, usize),
     pool: &dyn Parallel,
 ) -> Result<GridClusters<E>> {
-    clusters(params, x, batch, channels, grid, pool, Rounding::AsDefined)
+    Call { params, batch, channels, grid, pool, rounding: Rounding::AsDefined }.clusters(x)
 }
 
-/// How results are rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rounding {
-    AsDefined,
-    Any,
-}
-
-fn clusters<E: Element>(
+/// As [`grid_kmeans`], into memory that the caller brings.
+pub fn grid_kmeans_into<E: Element>(
     params: &GridKMeans,
     x: &[E],
     batch: usize,
     channels: usize,
     grid: (usize, usize),
     pool: &dyn Parallel,
-    rounding: Rounding,
-) -> Result<GridClusters<E>> {
-    let sizes = check(params, x.len(), batch, channels, grid)?;
-    let (rows, choices) = (sizes.rows, sizes.choices);
-    let mut z = vec![E::default(); batch * rows * channels];
-    let mut index = vec![0; batch * sizes.total * choices];
-    let mut weight = vec![0.0; batch * sizes.total * choices];
-    let memory = GridClustersMut { z: &mut z, index: &mut index, weight: &mut weight };
-    fill(params, x, batch, channels, grid, pool, memory, rounding)?;
-    Ok(GridClusters { rows, choices, z, index, weight })
+    out: GridClustersMut<'_, E>,
+) -> Result<()> {
+    Call { params, batch, channels, grid, pool, rounding: Rounding::Any }.fill(x, out)
 }
 
 /// Memory for a [`GridClusters`] that the caller brings.
@@ -82,66 +69,73 @@ pub struct GridClustersMut<'a, E> {
     pub weight: &'a mut [f32],
 }
 
-/// As [`grid_kmeans`], into memory that the caller brings.
-pub fn grid_kmeans_into<E: Element>(
-    params: &GridKMeans,
-    x: &[E],
-    batch: usize,
-    channels: usize,
-    grid: (usize, usize),
-    pool: &dyn Parallel,
-    out: GridClustersMut<'_, E>,
-) -> Result<()> {
-    fill(params, x, batch, channels, grid, pool, out, Rounding::Any)
+/// How results are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rounding {
+    AsDefined,
+    Any,
 }
 
-#[expect(clippy::too_many_arguments, reason = "those of a call, and one")]
-fn fill<E: Element>(
-    params: &GridKMeans,
-    x: &[E],
+/// All but the tensors.
+struct Call<'a> {
+    params: &'a GridKMeans,
     batch: usize,
     channels: usize,
     grid: (usize, usize),
-    pool: &dyn Parallel,
-    out: GridClustersMut<'_, E>,
+    pool: &'a dyn Parallel,
     rounding: Rounding,
-) -> Result<()> {
-    let sizes = check(params, x.len(), batch, channels, grid)?;
-    check_len(NAME, "z", out.z.len(), &[batch, sizes.rows, channels])?;
-    check_len(NAME, "index", out.index.len(), &[batch, sizes.total, sizes.choices])?;
-    check_len(NAME, "weight", out.weight.len(), &[batch, sizes.total, sizes.choices])?;
-    let (first, last) = (params.prefix, params.prefix + sizes.patches);
-    let mut wide = E::scratch(sizes.patches * channels);
-    let mut wide_centres = E::scratch(sizes.clusters * channels);
-    let mut work = Work::new(params, Cells::new(params.clusters, grid), channels, rounding);
-    let tables = out.index.chunks_exact_mut(sizes.total * sizes.choices);
-    let tables = tables.zip(out.weight.chunks_exact_mut(sizes.total * sizes.choices));
-    let images = x.chunks_exact(sizes.total * channels).zip(out.z.chunks_exact_mut(sizes.rows * channels));
-    for ((image, z), (index, weight)) in images.zip(tables) {
-        let patches = E::widen(&image[first * channels..last * channels], &mut wide);
-        let patches = &Patches::new(patches, channels, pool);
-        let inner = first * channels..(first + sizes.clusters) * channels;
-        let centres = E::wide(&mut z[inner.clone()], &mut wide_centres);
-        let known = work.cluster(params, patches, centres, pool);
-        work.nearest(params, sizes.choices, patches, centres, known, pool);
-        if !wide_centres.is_empty() {
-            E::narrow(&wide_centres, &mut z[inner]);
-        }
-        let behind = (first + sizes.clusters) * channels;
-        z[..first * channels].copy_from_slice(&image[..first * channels]);
-        z[behind..].copy_from_slice(&image[last * channels..]);
+}
 
-        let choices = sizes.choices;
-        let inner = first * choices..last * choices;
-        work.write(params, choices, &mut index[inner.clone()], &mut weight[inner]);
-        for t in (0..first).chain(last..sizes.total) {
-            let row = if t < first { t } else { t - sizes.patches + sizes.clusters };
-            index[t * choices..(t + 1) * choices].fill(row as i32);
-            weight[t * choices..(t + 1) * choices].fill(0.0);
-            weight[t * choices] = 1.0;
-        }
+impl Call<'_> {
+    fn clusters<E: Element>(self, x: &[E]) -> Result<GridClusters<E>> {
+        let sizes = check(self.params, x.len(), self.batch, self.channels, self.grid)?;
+        let (rows, choices) = (sizes.rows, sizes.choices);
+        let mut z = vec![E::default(); self.batch * rows * self.channels];
+        let mut index = vec![0; self.batch * sizes.total * choices];
+        let mut weight = vec![0.0; self.batch * sizes.total * choices];
+        self.fill(x, GridClustersMut { z: &mut z, index: &mut index, weight: &mut weight })?;
+        Ok(GridClusters { rows, choices, z, index, weight })
     }
-    Ok(())
+
+    fn fill<E: Element>(self, x: &[E], out: GridClustersMut<'_, E>) -> Result<()> {
+        let Self { params, batch, channels, grid, pool, rounding } = self;
+        let sizes = check(params, x.len(), batch, channels, grid)?;
+        check_len(NAME, "z", out.z.len(), &[batch, sizes.rows, channels])?;
+        check_len(NAME, "index", out.index.len(), &[batch, sizes.total, sizes.choices])?;
+        check_len(NAME, "weight", out.weight.len(), &[batch, sizes.total, sizes.choices])?;
+        let (first, last) = (params.prefix, params.prefix + sizes.patches);
+        let mut wide = E::scratch(sizes.patches * channels);
+        let mut wide_centres = E::scratch(sizes.clusters * channels);
+        let mut work = Work::new(params, Cells::new(params.clusters, grid), channels, rounding);
+        let tables = out.index.chunks_exact_mut(sizes.total * sizes.choices);
+        let tables = tables.zip(out.weight.chunks_exact_mut(sizes.total * sizes.choices));
+        let images = x.chunks_exact(sizes.total * channels).zip(out.z.chunks_exact_mut(sizes.rows * channels));
+        for ((image, z), (index, weight)) in images.zip(tables) {
+            let patches = E::widen(&image[first * channels..last * channels], &mut wide);
+            let patches = &Patches::new(patches, channels, pool);
+            let inner = first * channels..(first + sizes.clusters) * channels;
+            let centres = E::wide(&mut z[inner.clone()], &mut wide_centres);
+            let known = work.cluster(params, patches, centres, pool);
+            work.nearest(params, sizes.choices, patches, centres, known, pool);
+            if !wide_centres.is_empty() {
+                E::narrow(&wide_centres, &mut z[inner]);
+            }
+            let behind = (first + sizes.clusters) * channels;
+            z[..first * channels].copy_from_slice(&image[..first * channels]);
+            z[behind..].copy_from_slice(&image[last * channels..]);
+
+            let choices = sizes.choices;
+            let inner = first * choices..last * choices;
+            work.write(params, choices, &mut index[inner.clone()], &mut weight[inner]);
+            for t in (0..first).chain(last..sizes.total) {
+                let row = if t < first { t } else { t - sizes.patches + sizes.clusters };
+                index[t * choices..(t + 1) * choices].fill(row as i32);
+                weight[t * choices..(t + 1) * choices].fill(0.0);
+                weight[t * choices] = 1.0;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Buffers reused for every image of the batch.
