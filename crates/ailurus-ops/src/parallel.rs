@@ -70,6 +70,23 @@ pub(crate) fn for_rows<T: Send>(
     for_runs(pool, out.chunks_mut(per_run * row), |r, run| work(r * per_run, run));
 }
 
+/// As [`for_rows`], with runs that end behind these rows, in ascending order and the last among them.
+pub(crate) fn for_rows_up_to<T: Send>(
+    pool: &dyn Parallel,
+    out: &mut [T],
+    row: usize,
+    ends: &[usize],
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let (mut runs, mut rest, mut first) = (Vec::with_capacity(ends.len()), out, 0);
+    for &end in ends {
+        let (run, behind) = rest.split_at_mut((end - first) * row);
+        runs.push((first, run));
+        (rest, first) = (behind, end);
+    }
+    for_runs(pool, runs.into_iter(), |_, (first, run)| work(first, run));
+}
+
 /// As [`for_rows`], filling two slices with as many rows each.
 pub(crate) fn for_rows_of_two<T: Send, U: Send>(
     pool: &dyn Parallel,

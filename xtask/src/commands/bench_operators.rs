@@ -37,8 +37,10 @@ enum Method {
 /// Sides of the patch grids: 1024 and 4096 patches.
 const SIDES: [usize; 2] = [32, 64];
 
-/// Sides of patch grids that are merged to grids, and of those.
-const GRIDS: [(usize, usize); 3] = [(32, 16), (32, 20), (40, 28)];
+/// Sides of patch grids that are merged to grids, and of those, with the number of centres that a patch is made of again:
+/// some with the default, and what is published for Segmenter on Pascal-Context, ADE20K and Cityscapes.
+const GRIDS: [(usize, usize, usize); 6] =
+    [(32, 16, 4), (32, 20, 4), (40, 28, 4), (30, 20, 20), (40, 28, 20), (48, 32, 20)];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let tools = Tools::find(args.tools.as_deref())?;
@@ -80,15 +82,17 @@ fn clusters(bench: &Bench, memory: &mut Vec<String>) -> Result<()> {
 }
 
 fn grids(bench: &Bench, memory: &mut Vec<String>) -> Result<()> {
-    println!("\n| patches | centres | threads | block, ms | kernel, ms (of the block) | function, ms |");
-    println!("| --- | --- | --- | --- | --- | --- |");
-    for (side, centres) in GRIDS {
-        let grid = format!("{centres}x{centres}");
-        let result = bench.run(side, &["--method", "expedit", "--grid", &grid])?;
+    println!("\n| patches | centres | nearest | threads | block, ms | kernel, ms (of the block) | function, ms |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (side, centres, neighbors) in GRIDS {
+        let (grid, neighbors) = (format!("{centres}x{centres}"), neighbors.to_string());
+        let result = bench.run(side, &["--method", "expedit", "--grid", &grid, "--neighbors", &neighbors])?;
         for measured in result["measured"].as_array().context("nothing was measured")? {
-            println!("{}", row(&format!("{} | {}", side * side, centres * centres), measured, &["functions"])?);
+            let what = format!("{} | {} | {neighbors}", side * side, centres * centres);
+            println!("{}", row(&what, measured, &["functions"])?);
         }
-        memory.push(format!("{} patches to {}: {}", side * side, centres * centres, needs(&result["memory_mb"])));
+        let what = format!("{} patches to {}, {neighbors} nearest", side * side, centres * centres);
+        memory.push(format!("{what}: {}", needs(&result["memory_mb"])));
     }
     Ok(())
 }

@@ -7,7 +7,6 @@
 
 use super::pairs::Pairs;
 use super::patches::Patches;
-use super::screen::Screen;
 use super::search::{Search, distances};
 use super::soften::Soften;
 use super::sums::Update;
@@ -321,16 +320,9 @@ impl Work {
         known: bool,
         pool: &dyn Parallel,
     ) {
-        let search = Search {
-            patches: &patches.values,
-            centres,
-            channels: self.channels,
-            cells: &self.cells,
-            radius: if known { self.radius } else { (params.window / 2).max(1) },
-            known: known.then_some(&self.around),
-            choices,
-            screen: Screen::new(&patches.mean, centres, pool),
-        };
+        let radius = if known { self.radius } else { (params.window / 2).max(1) };
+        let known = known.then_some(self.around.as_slice());
+        let search = Search::new(patches, centres, &self.cells, radius, known, choices, pool);
         for_rows(pool, &mut self.chosen, choices, GRAIN, |first, out| search.run(first, out));
     }
 

@@ -4,6 +4,7 @@ mod attributes;
 pub mod body;
 mod cells;
 pub mod kernel;
+mod least;
 mod pairs;
 mod patches;
 pub mod reference;

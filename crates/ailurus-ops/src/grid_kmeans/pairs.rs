@@ -15,7 +15,7 @@ use super::Cells;
 use super::kernel::GRAIN;
 use super::patches::Patches;
 use crate::lanes::{LANES, widest};
-use crate::parallel::{Parallel, for_rows};
+use crate::parallel::{Parallel, for_rows, for_rows_up_to};
 
 /// Centres side by side that are compared with the same patches: to read distances costs more than to add them.
 const TOGETHER: usize = 4;
@@ -136,10 +136,26 @@ impl<'a> Pairs<'a> {
     fn ahead(&self, patches: &Patches<'_>, pool: &dyn Parallel) -> Vec<f32> {
         let row = self.cells.width() * self.around.ahead();
         let mut out = vec![0.0; self.cells.rows.cell.len() * row];
-        // Every run of rows prepares the rows below it, too: few runs.
-        let grain = self.cells.rows.cell.len().div_ceil(pool.width().max(1)).max(self.around.rows);
-        for_rows(pool, &mut out, row, grain, |first, out| widest(Ahead { pairs: self, patches, first, out }));
+        let ends = self.runs(pool.width());
+        for_rows_up_to(pool, &mut out, row, &ends, |first, out| widest(Ahead { pairs: self, patches, first, out }));
         out
+    }
+
+    /// Rows behind which runs of [`Pairs::ahead`] end. Every run prepares the rows below it, too: few, that take as long.
+    fn runs(&self, width: usize) -> Vec<usize> {
+        let sharers = &self.rows.sharers;
+        let count = (sharers.len() / self.around.rows.max(1)).clamp(1, width.max(1));
+        // Rows that each is compared with, its own in part, and its preparation.
+        let work = |(y, (_, behind)): (usize, &(usize, usize))| behind - y + 1;
+        let total: usize = sharers.iter().enumerate().map(work).sum();
+        let (mut ends, mut done) = (Vec::with_capacity(count), 0);
+        for row in sharers.iter().enumerate() {
+            done += work(row);
+            if done * count >= total * (ends.len() + 1) {
+                ends.push(row.0 + 1);
+            }
+        }
+        ends
     }
 
     /// The same with those before it.

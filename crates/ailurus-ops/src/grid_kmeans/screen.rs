@@ -2,270 +2,211 @@
 //! to be right within a bound. What is left is few, and is measured exactly.
 //!
 //! Patches x and centres s have the mean patch μ subtracted and are scaled and rounded to whole numbers: x − μ = p + e,
-//! s − μ = t + f with p and t multiples of whole numbers, ‖e‖ and ‖f‖ at most the errors kept here. Then ‖x − s‖ differs
-//! from ‖p − t‖ by at most ‖e‖ + ‖f‖, and ‖p − t‖² = ‖p‖² + ‖t‖² − 2·p·t is exact but for the rounding of a few numbers.
+//! s − μ = t + f. Then (x − μ)·(s − μ) = p·t + p·f + e·(s − μ): p·t is exact, and what it is off by is at most
+//! ‖p‖·‖f‖ + ‖e‖·‖s − μ‖. Eight bits mostly do; sixteen take twice the time and leave no more than necessary.
 
-use crate::dots::{Dots, PANEL, ROWS};
-use crate::lanes::{LANES, Sums, Wide, widest};
+mod round;
+
+use self::round::round;
+pub(super) use self::round::{Rounded, Rounding};
+use super::least::kth;
+use crate::dots::{Dots, LANES, PANEL, ROWS};
+use crate::lanes::{Sums, Wide, widest};
 use crate::parallel::{Parallel, for_rows_of_two};
 
-/// Norm of a row in whole numbers. None of them exceeds 16 bits then, and no dot product 31.
-const NORM: f32 = 32_000.0;
-
-/// More channels than models have; rounding could exceed the bounds.
-const CHANNELS: usize = 1 << 20;
-
-/// Norms below this count as 0.
-const SMALL: f32 = 1e-15;
-
-/// So many nearest centres are found among the least estimates of every place in a panel, more among those around.
-const FEW: usize = 8;
-
-/// Share of ‖p‖² and ‖t‖² that estimates are off by at most: a few roundings to f32, with room to spare.
-const ROUNDING: f64 = 1.0 / (1 << 18) as f64;
-
-/// A row in whole numbers.
-#[derive(Clone, Copy, Default)]
-struct Rounded {
-    /// The number that 1 stands for.
-    unit: f32,
-    /// ‖p‖²
+/// All centres in whole numbers.
+pub(super) struct Screen<R: Rounding> {
+    mean: Vec<f32>,
+    groups: usize,
+    /// `[M / 32, groups]`
+    panels: Vec<[[R::Rights; LANES]; 2]>,
+    centres: Centres,
+    /// The greatest square of any centre.
     square: f32,
-    /// ‖e‖ at most.
-    error: f32,
 }
 
-/// All centres in whole numbers.
-pub(super) struct Screen {
-    mean: Vec<f32>,
-    pairs: usize,
-    /// `[M / 32, pairs]`
-    panels: Vec<[[i16; PANEL]; 2]>,
-    /// `[M]`, in multiples of 32: the units of the centres, and their squares.
+/// What is known of centres, `[M]` in multiples of 32.
+struct Centres {
     units: Vec<f32>,
+    /// What dot products are too large by.
+    offsets: Vec<i32>,
     squares: Vec<f32>,
-    /// The greatest error and square of any centre.
-    error: f32,
-    square: f32,
+    norms: Vec<f32>,
+    errors: Vec<f32>,
 }
 
 /// Memory for one tile of patches.
-#[derive(Default)]
-pub(super) struct Tile {
-    left: Vec<[i16; 2]>,
+pub(super) struct Tile<R: Rounding> {
+    left: Vec<R::Lefts>,
     patches: Vec<Rounded>,
-    dots: Vec<[[i32; 16]; 2]>,
-    estimates: Vec<f32>,
+    dots: Vec<[[i32; LANES]; 2]>,
+    /// What distances of a patch are estimated to be at least and at most.
+    least: Vec<f32>,
+    most: Vec<f32>,
     some: Vec<f32>,
 }
 
-impl Screen {
+impl<R: Rounding> Default for Tile<R> {
+    fn default() -> Self {
+        Self { left: vec![], patches: vec![], dots: vec![], least: vec![], most: vec![], some: vec![] }
+    }
+}
+
+impl<R: Rounding> Screen<R> {
     /// `None` where numbers are too large for bounds to hold.
     pub fn new(mean: &[f32], centres: &[f32], pool: &dyn Parallel) -> Option<Self> {
         let channels = mean.len();
-        if channels > CHANNELS {
+        if channels > R::CHANNELS {
             return None;
         }
-        let (count, pairs) = (centres.len() / channels, channels.div_ceil(2));
+        let (count, groups) = (centres.len() / channels, channels.div_ceil(R::GROUP));
         let panels = count.div_ceil(PANEL);
-        let mut packed = vec![[[0i16; PANEL]; 2]; panels * pairs];
+        let mut packed = vec![[[R::Rights::default(); LANES]; 2]; panels * groups];
         let mut rounded = vec![Rounded { square: f32::INFINITY, ..Rounded::default() }; panels * PANEL];
-        for_rows_of_two(pool, (&mut packed, pairs), (&mut rounded, PANEL), 1, |first, out, rounded| {
-            let mut panel_rows = vec![[0i16; 2]; PANEL * pairs];
-            let panels = out.chunks_exact_mut(pairs).zip(rounded.chunks_exact_mut(PANEL));
+        for_rows_of_two(pool, (&mut packed, groups), (&mut rounded, PANEL), 1, |first, out, rounded| {
+            let mut panel_rows = vec![R::Rights::default(); PANEL * groups];
+            let panels = out.chunks_exact_mut(groups).zip(rounded.chunks_exact_mut(PANEL));
             for (panel, (out, rounded)) in (first..).zip(panels) {
                 let rows = centres[panel * PANEL * channels..].chunks_exact(channels);
-                for ((centre, rounded), out) in rows.zip(rounded).zip(panel_rows.chunks_exact_mut(pairs)) {
-                    *rounded = round(centre, mean, out);
+                for ((centre, rounded), out) in rows.zip(rounded).zip(panel_rows.chunks_exact_mut(groups)) {
+                    *rounded = round(centre, mean, R::rights(out), R::right, R::unit);
                 }
-                // Some pairs of all rows after another: all pairs of a row would be in as many places of memory.
+                // Some groups of all rows after another: all groups of a row would be in as many places of memory.
                 for (from, out) in (0..).step_by(LANES).zip(out.chunks_mut(LANES)) {
-                    for (l, row) in panel_rows.chunks_exact(pairs).enumerate() {
-                        for (out, pair) in out.iter_mut().zip(&row[from..]) {
-                            out[l / LANES][l % LANES * 2..][..2].copy_from_slice(pair);
-                        }
+                    for (l, row) in panel_rows.chunks_exact(groups).enumerate() {
+                        out.iter_mut().zip(&row[from..]).for_each(|(out, group)| out[l / LANES][l % LANES] = *group);
                     }
                 }
             }
         });
-        let greatest = |of: fn(&Rounded) -> f32| rounded[..count].iter().map(of).fold(0.0, f32::max);
-        let (error, square) = (greatest(|c| c.error), greatest(|c| c.square));
-        let bounded = error.is_finite() && square.is_finite();
-        bounded.then(|| Self {
-            mean: mean.to_vec(),
-            pairs,
-            panels: packed,
-            units: rounded.iter().map(|c| c.unit).collect(),
-            squares: rounded.iter().map(|c| c.square).collect(),
-            error,
-            square,
-        })
+        let all = |of: fn(&Rounded) -> f32| rounded.iter().map(of).collect();
+        let centres = Centres {
+            units: all(|c| c.unit),
+            offsets: rounded.iter().map(|c| R::SIGN * c.total).collect(),
+            squares: all(|c| c.square),
+            norms: all(|c| c.norm),
+            errors: all(|c| c.error),
+        };
+        let square = centres.squares[..count].iter().copied().fold(0.0, f32::max);
+        square.is_finite().then(|| Self { mean: mean.to_vec(), groups, panels: packed, centres, square })
     }
 
     /// Estimates the distances of patches `[_, C]` to all centres.
-    pub fn estimate(&self, patches: &[f32], tile: &mut Tile) {
+    pub fn estimate(&self, patches: &[f32], tile: &mut Tile<R>) {
         let channels = self.mean.len();
         let rows = (patches.len() / channels).next_multiple_of(ROWS);
-        tile.left.clear();
-        tile.left.resize(rows * self.pairs, [0; 2]);
+        tile.left.resize(rows * self.groups, R::Lefts::default());
         tile.patches.clear();
-        for (patch, left) in patches.chunks_exact(channels).zip(tile.left.chunks_exact_mut(self.pairs)) {
-            tile.patches.push(round(patch, &self.mean, left));
+        for (patch, left) in patches.chunks_exact(channels).zip(tile.left.chunks_exact_mut(self.groups)) {
+            tile.patches.push(round(patch, &self.mean, R::lefts(left), R::left, R::unit));
         }
-        tile.dots.resize(rows * (self.units.len() / PANEL), [[0; 16]; 2]);
-        Dots { left: &tile.left, right: &self.panels, pairs: self.pairs, out: &mut tile.dots }.run();
+        tile.dots.resize(rows * (self.centres.units.len() / PANEL), [[0; LANES]; 2]);
+        Dots::<R> { left: &tile.left, right: &self.panels, groups: self.groups, out: &mut tile.dots }.run();
     }
 
-    /// Fills `out` with centres in ascending order, the `choices` nearest of patch `t` of the tile for certain among them;
-    /// `near` are some that are near, each once and at least as many as that. False where no bound holds.
-    pub fn candidates(
+    /// Estimates the distances of patch `t` of the tile, and fills `certain` with centres among its `choices` nearest: at least
+    /// as many as that, or else it is `known` what the distances of that many of those `near` are at most; then those near
+    /// are left out here and below. Returns what is known of the patch; `None` where no bound holds.
+    #[inline(always)]
+    pub fn nearest(
         &self,
-        tile: &mut Tile,
+        tile: &mut Tile<R>,
         t: usize,
-        near: &[(usize, usize)],
+        (near, known): (&[(usize, usize)], Option<f32>),
         choices: usize,
-        out: &mut Vec<u32>,
-    ) -> bool {
+        certain: &mut Vec<u32>,
+    ) -> Option<Rounded> {
         let patch = tile.patches[t];
-        if !(patch.square.is_finite() && patch.error.is_finite()) {
-            return false;
+        if !patch.square.is_finite() {
+            return None;
         }
-        let count = self.units.len();
-        tile.estimates.resize(count, 0.0);
-        let dots = &tile.dots[t * (count / PANEL)..][..count / PANEL];
-        let (dots, least) = (dots.as_flattened().as_flattened(), &mut [f32::INFINITY; PANEL]);
-        widest(Estimate { screen: self, unit: 2.0 * patch.unit, dots, out: &mut tile.estimates, least });
-        let estimates = &tile.estimates;
+        let count = self.centres.units.len();
+        tile.least.resize(count, 0.0);
+        tile.most.resize(count, 0.0);
+        let (dots, lanes) = (&tile.dots[t * (count / PANEL)..][..count / PANEL], &mut [f32::INFINITY; PANEL]);
+        let (least, most) = (tile.least.as_mut_slice(), tile.most.as_mut_slice());
+        widest(Estimate { centres: &self.centres, patch, dots, least, most, lanes });
 
         // So many centres are as near as the last of some for certain, whichever those are.
-        let last = if choices <= FEW {
-            least_of_few(least, choices)
+        let mut last = if choices <= PANEL {
+            kth(lanes, choices)
         } else {
             tile.some.clear();
-            tile.some.extend(near.iter().map(|&(m, _)| estimates[m]));
+            tile.some.extend_from_slice(most);
             *tile.some.select_nth_unstable_by(choices - 1, f32::total_cmp).1
         };
-        out.clear();
-        widest(Below { estimates, limit: self.limit(patch, last), out });
-        // The nearest of all give a closer limit than the nearest of some.
-        if out.len() > choices {
-            tile.some.clear();
-            tile.some.extend(out.iter().map(|&m| estimates[m as usize]));
-            let last = *tile.some.select_nth_unstable_by(choices - 1, f32::total_cmp).1;
-            let limit = self.limit(patch, last);
-            out.retain(|&m| estimates[m as usize] <= limit);
+        if let Some(known) = known {
+            last = last.min(self.limit(patch, f64::from(known)));
+            near.iter().for_each(|&(m, _)| (least[m], most[m]) = (f32::INFINITY, f32::INFINITY));
         }
-        true
+        certain.clear();
+        widest(Below { values: most, limit: last, out: certain });
+        certain.iter().for_each(|&m| least[m as usize] = f32::INFINITY);
+        Some(patch)
     }
 
-    /// Given that as many centres as are looked for have estimates (‖p − t‖² − ‖p‖²) up to `last`: the nearest all have
-    /// estimates up to this.
-    fn limit(&self, patch: Rounded, last: f32) -> f32 {
-        let own = f64::from(patch.square);
-        let slack = ROUNDING * (own + f64::from(self.square)) + f64::from(f32::MIN_POSITIVE);
-        let error = f64::from(patch.error) + f64::from(self.error);
-        // Distances are sums of C squares, sixteen side by side; what they are off by is a share of what they are.
-        let share = 1.0 + (self.mean.len() / LANES + 16) as f64 / (1 << 22) as f64;
-        let distance = ((f64::from(last) + own + slack).max(0.0).sqrt() + error).powi(2) * share + slack;
-        ((distance * share + slack).sqrt() + error).powi(2) as f32 * (1.0 + f32::EPSILON) + (slack - own) as f32
-    }
-}
-
-/// Rounds a row without the mean to whole numbers.
-fn round(row: &[f32], mean: &[f32], out: &mut [[i16; 2]]) -> Rounded {
-    let mut rounded = Rounded::default();
-    widest(Round { row, mean, out, rounded: &mut rounded });
-    rounded
-}
-
-struct Round<'a> {
-    row: &'a [f32],
-    mean: &'a [f32],
-    out: &'a mut [[i16; 2]],
-    rounded: &'a mut Rounded,
-}
-
-impl Wide for Round<'_> {
+    /// Fills `out` with all other centres that can be as near to the patch as this.
     #[inline(always)]
-    fn run<S: Sums>(self) {
-        let Self { row, mean, out, rounded } = self;
-        let mut sums = [0.0f32; LANES];
-        let (rows, row_rest) = row.as_chunks::<LANES>();
-        let (means, mean_rest) = mean.as_chunks::<LANES>();
-        for (x, mean) in rows.iter().zip(means) {
-            for l in 0..LANES {
-                sums[l] += (x[l] - mean[l]) * (x[l] - mean[l]);
-            }
-        }
-        let rest = row_rest.iter().zip(mean_rest).fold(0.0, |sum, (x, mean)| sum + (x - mean) * (x - mean));
-        let norm = (sums.iter().sum::<f32>() + rest).sqrt();
-        if norm < SMALL {
-            out.fill([0; 2]);
-            *rounded = Rounded { unit: 1.0, square: 0.0, error: 10.0 * SMALL };
-            return;
-        }
-        let scale = NORM / norm;
-        // Adding 3·2²² leaves a whole number, to nearest, in the lower bits.
-        let whole = |x: f32, mean: f32| ((x - mean) * scale + 12_582_912.0).to_bits() as i16;
-        let mut square = 0i32;
-        let (pairs, last) = row.as_chunks::<2>();
-        for ((out, x), mean) in out.iter_mut().zip(pairs).zip(mean.as_chunks::<2>().0) {
-            *out = [whole(x[0], mean[0]), whole(x[1], mean[1])];
-            square += i32::from(out[0]) * i32::from(out[0]) + i32::from(out[1]) * i32::from(out[1]);
-        }
-        if let (Some(out), [x]) = (out.last_mut(), last) {
-            *out = [whole(*x, mean[mean.len() - 1]), 0];
-            square += i32::from(out[0]) * i32::from(out[0]);
-        }
-        let unit = norm / NORM;
-        let error = 0.51 * (row.len() as f32).sqrt() * unit + norm / (1 << 20) as f32;
-        *rounded = Rounded { unit, square: square as f32 * unit * unit, error };
+    pub fn others(&self, tile: &Tile<R>, patch: Rounded, distance: f32, out: &mut Vec<u32>) {
+        out.clear();
+        widest(Below { values: &tile.least, limit: self.limit(patch, f64::from(distance)), out });
+    }
+
+    /// What estimates are off by as numbers are rounded, and a little more.
+    fn slack(&self, patch: Rounded) -> f64 {
+        let share = (self.mean.len() / LANES + 32) as f64 / (1 << 23) as f64;
+        share * (f64::from(patch.square) + f64::from(self.square)) + f64::from(f32::MIN_POSITIVE)
+    }
+
+    /// What distances are off by, as a share of themselves: they are sums of C squares, sixteen side by side.
+    fn share(&self) -> f64 {
+        1.0 + (self.mean.len() / LANES + 16) as f64 / (1 << 22) as f64
+    }
+
+    /// What a distance is estimated to be at least, but for ‖x − μ‖², if it is at most this.
+    fn limit(&self, patch: Rounded, distance: f64) -> f32 {
+        let limit = distance * self.share() + 2.0 * self.slack(patch) - f64::from(patch.square);
+        (limit + limit.abs() * f64::from(f32::EPSILON)) as f32
     }
 }
 
-/// The k-th in ascending order, k at most [`FEW`].
-fn least_of_few(values: &[f32; PANEL], k: usize) -> f32 {
-    let mut best = [f32::INFINITY; FEW];
-    let best = &mut best[..k];
-    for &value in values {
-        if value < best[k - 1] {
-            let at = best.partition_point(|b| *b < value);
-            best[at..].rotate_right(1);
-            best[at] = value;
-        }
-    }
-    best[k - 1]
-}
-
-/// Estimates for one patch: ‖p − t‖² − ‖p‖².
+/// Estimates for one patch, less ‖x − μ‖².
 struct Estimate<'a> {
-    screen: &'a Screen,
-    /// Twice the unit of the patch.
-    unit: f32,
-    dots: &'a [i32],
-    out: &'a mut [f32],
-    /// The least in every place of a panel.
-    least: &'a mut [f32; PANEL],
+    centres: &'a Centres,
+    patch: Rounded,
+    dots: &'a [[[i32; LANES]; 2]],
+    /// For every centre, what it is at least, and at most.
+    least: &'a mut [f32],
+    most: &'a mut [f32],
+    /// In every place of a panel, the least of what it is at most.
+    lanes: &'a mut [f32; PANEL],
 }
 
 impl Wide for Estimate<'_> {
     #[inline(always)]
     fn run<S: Sums>(self) {
-        let Self { screen, unit, dots, out, least } = self;
-        let (squares, units) = (screen.squares.as_chunks::<PANEL>().0, screen.units.as_chunks::<PANEL>().0);
-        let panels = squares.iter().zip(units).zip(dots.as_chunks::<PANEL>().0);
-        for (out, ((squares, units), dots)) in out.as_chunks_mut::<PANEL>().0.iter_mut().zip(panels) {
+        let Self { centres, patch, dots, least, most, lanes } = self;
+        let unit = 2.0 * patch.unit;
+        let out = least.as_chunks_mut::<PANEL>().0.iter_mut().zip(most.as_chunks_mut::<PANEL>().0);
+        for (at, (dots, (least, most))) in (0..).step_by(PANEL).zip(dots.iter().zip(out)) {
+            let (dots, units) = (dots.as_flattened(), &centres.units[at..][..PANEL]);
+            let (offsets, squares) = (&centres.offsets[at..][..PANEL], &centres.squares[at..][..PANEL]);
+            let (norms, errors) = (&centres.norms[at..][..PANEL], &centres.errors[at..][..PANEL]);
             for l in 0..PANEL {
-                out[l] = squares[l] - unit * units[l] * dots[l] as f32;
-                least[l] = if out[l] < least[l] { out[l] } else { least[l] };
+                let estimate = squares[l] - unit * units[l] * (dots[l] - offsets[l]) as f32;
+                // Twice what the product is off by.
+                let stray = 2.0 * (patch.error * norms[l] + (patch.norm + patch.error) * errors[l]);
+                least[l] = estimate - stray;
+                most[l] = estimate + stray;
+                lanes[l] = if most[l] < lanes[l] { most[l] } else { lanes[l] };
             }
         }
     }
 }
 
-/// Numbers of the centres with estimates up to a limit.
+/// Places of values up to a limit.
 struct Below<'a> {
-    estimates: &'a [f32],
+    values: &'a [f32],
     limit: f32,
     out: &'a mut Vec<u32>,
 }
@@ -273,11 +214,17 @@ struct Below<'a> {
 impl Wide for Below<'_> {
     #[inline(always)]
     fn run<S: Sums>(self) {
-        let Self { estimates, limit, out } = self;
-        for (group, sixteen) in (0u32..).step_by(LANES).zip(estimates.as_chunks::<LANES>().0) {
+        let Self { values, limit, out } = self;
+        for (group, sixteen) in (0u32..).step_by(LANES).zip(values.as_chunks::<LANES>().0) {
             // Mostly none.
-            if sixteen.iter().fold(false, |any, &v| any | (v <= limit)) {
-                out.extend((group..).zip(sixteen).filter(|(_, v)| **v <= limit).map(|(m, _)| m));
+            if !sixteen.iter().fold(false, |any, &v| any | (v <= limit)) {
+                continue;
+            }
+            let mut found = 0u32;
+            (0..LANES).for_each(|l| found |= u32::from(sixteen[l] <= limit) << l);
+            while found != 0 {
+                out.push(group + found.trailing_zeros());
+                found &= found - 1;
             }
         }
     }
@@ -287,6 +234,7 @@ impl Wide for Below<'_> {
 mod tests {
     use super::super::patches::Patches;
     use super::*;
+    use crate::dots::{Bytes, Words};
     use crate::lanes::squared_distance;
     use crate::parallel::Serial;
 
@@ -300,21 +248,27 @@ mod tests {
         (0..count * channels).map(|at| value(at / channels, at % channels)).collect()
     }
 
-    #[test]
-    fn few_centres_are_left_and_the_nearest_are_among_them() {
+    fn few_are_left<R: Rounding>(share: usize) {
         let (count, channels, choices) = (200, 333, 4);
         let all = patches(count, channels);
         let centres: Vec<f32> = all.chunks_exact(2 * channels).flat_map(|two| &two[..channels]).copied().collect();
         let mean = Patches::new(&all, channels, &Serial).mean;
-        let screen = Screen::new(&mean, &centres, &Serial).unwrap();
+        let screen = Screen::<R>::new(&mean, &centres, &Serial).unwrap();
         let mut tile = Tile::default();
         screen.estimate(&all, &mut tile);
         let mut left = 0;
         for (t, patch) in all.chunks_exact(channels).enumerate() {
             let first = (t / 2).clamp(4, 95) - 4;
             let near: Vec<(usize, usize)> = (first..first + 9).map(|m| (m, 0)).collect();
-            let mut candidates = Vec::new();
-            assert!(screen.candidates(&mut tile, t, &near, choices, &mut candidates));
+            let (mut candidates, mut others) = (Vec::new(), Vec::new());
+            let patch_known = screen.nearest(&mut tile, t, (&near, None), choices, &mut candidates).unwrap();
+            let mut certain: Vec<f32> = candidates
+                .iter()
+                .map(|&m| squared_distance(patch, &centres[m as usize * channels..][..channels]))
+                .collect();
+            certain.sort_by(f32::total_cmp);
+            screen.others(&tile, patch_known, certain[choices - 1], &mut others);
+            candidates.append(&mut others);
             let mut exact: Vec<(f32, u32)> = centres
                 .chunks_exact(channels)
                 .zip(0..)
@@ -326,12 +280,55 @@ mod tests {
             }
             left += candidates.len();
         }
-        assert!(left <= 2 * choices * count, "{left} candidates for {count} patches");
+        assert!(left <= share * choices * count, "{left} candidates for {count} patches");
+    }
+
+    #[test]
+    fn few_centres_are_left_and_the_nearest_are_among_them() {
+        few_are_left::<Words>(2);
+        few_are_left::<Bytes>(4);
+    }
+
+    fn bounds_hold<R: Rounding>(channels: usize) {
+        // Rows of all sizes; some vanish beside others, some are their first channel but for little.
+        let mut rows = patches(60, channels);
+        for (i, row) in rows.chunks_exact_mut(channels).enumerate() {
+            let size = [1.0, 1e-3, 50.0, 1e-25][i % 4];
+            row.iter_mut().for_each(|x| *x = (*x - 7.0) * size);
+            row[0] += [0.0, 0.0, 1e3, 0.0, -1e4][i % 5];
+        }
+        let mean = Patches::new(&rows, channels, &Serial).mean;
+        let screen = Screen::<R>::new(&mean, &rows, &Serial).unwrap();
+        let mut tile = Tile::default();
+        screen.estimate(&rows, &mut tile);
+        for (t, x) in rows.chunks_exact(channels).enumerate() {
+            screen.nearest(&mut tile, t, (&[], None), 1, &mut Vec::new()).unwrap();
+            let patch = tile.patches[t];
+            for (m, s) in rows.chunks_exact(channels).enumerate() {
+                let exact: f64 = x.iter().zip(s).map(|(x, s)| (f64::from(*x) - f64::from(*s)).powi(2)).sum();
+                // Certain ones were taken out.
+                let taken = tile.least[m] == f32::INFINITY;
+                let least = if taken { 0.0 } else { f64::from(tile.least[m]) + f64::from(patch.square) };
+                let most = f64::from(tile.most[m]) + f64::from(patch.square);
+                let slack = screen.slack(patch);
+                assert!(least - slack <= exact && exact <= most + slack, "{t}, {m}: {exact} in {least}, {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn estimates_are_within_their_bounds() {
+        for channels in [1, 3, 16, 100, 1024] {
+            bounds_hold::<Words>(channels);
+            bounds_hold::<Bytes>(channels);
+        }
     }
 
     #[test]
     fn numbers_too_large_for_bounds_are_not_screened() {
-        assert!(Screen::new(&[1e30], &[-1e30], &Serial).is_none());
-        assert!(Screen::new(&[1.0], &[0.5], &Serial).is_some());
+        assert!(Screen::<Words>::new(&[1e30], &[-1e30], &Serial).is_none());
+        assert!(Screen::<Words>::new(&[1.0], &[0.5], &Serial).is_some());
+        assert!(Screen::<Bytes>::new(&[1e30], &[-1e30], &Serial).is_none());
+        assert!(Screen::<Bytes>::new(&[1.0], &[0.5], &Serial).is_some());
     }
 }

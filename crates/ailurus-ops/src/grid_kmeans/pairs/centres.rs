@@ -1,5 +1,6 @@
 //! Distances between patches and what is made of patches.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::LEAST_WEIGHT;
@@ -29,7 +30,8 @@ impl Centres<'_> {
     fn tiles<S: Sums, const ROWS: usize>(self) {
         let Self { pairs, weights, nothing, first, out } = self;
         let (most, width) = (pairs.most, pairs.cells.cluster_width());
-        let mut shares = Shares { values: vec![0.0; TOGETHER * most], stride: pairs.stride, height: 0, breadth: 0 };
+        let mut shares =
+            Shares { values: vec![0.0; TOGETHER * most], stride: pairs.stride, height: 0, breadth: 0, rows: 0..0 };
         for (row, out) in (first..).zip(out.chunks_exact_mut(pairs.row)) {
             for (column, out) in (0..width).step_by(TOGETHER).zip(out.chunks_mut(TOGETHER * most)) {
                 if !shares.fill(pairs, weights, row, column) {
@@ -54,6 +56,8 @@ struct Shares {
     stride: usize,
     height: usize,
     breadth: usize,
+    /// Rows that have shares: few when clustering begins.
+    rows: Range<usize>,
 }
 
 impl Shares {
@@ -66,15 +70,21 @@ impl Shares {
         let some = &columns.lookers[column..(column + TOGETHER).min(columns.lookers.len())];
         (self.height, self.breadth) = (bottom - top, some[some.len() - 1].1 - firsts[column]);
         self.values.fill(0.0);
+        self.rows = self.height..0;
         for (k, (&(left, right), shares)) in some.iter().zip(self.values.chunks_exact_mut(pairs.most)).enumerate() {
             let mut total = 0.0;
-            for (y, shares) in (top..bottom).zip(shares.chunks_exact_mut(self.stride)) {
+            for (down, shares) in (0..self.height).zip(shares.chunks_exact_mut(self.stride)) {
+                let (y, mut row_total) = (top + down, 0.0);
                 let line = (row + radius - cells.rows.cell[y] as usize) * side + column + k + radius;
                 let weights = weights[(y * cells.width() + left) * side * side..].chunks(side * side);
                 let looking = cells.columns.cell[left..right].iter().zip(weights);
                 for (share, (cell, weights)) in shares[left - firsts[column]..].iter_mut().zip(looking) {
                     *share = weights[line - *cell as usize];
-                    total += *share;
+                    row_total += *share;
+                }
+                total += row_total;
+                if row_total > 0.0 {
+                    self.rows = self.rows.start.min(down)..self.rows.end.max(down + 1);
                 }
             }
             if total < LEAST_WEIGHT {
@@ -94,7 +104,7 @@ impl Shares {
         for down in (0..self.height).step_by(ROWS) {
             for across in (0..self.breadth).step_by(LANES) {
                 let mut sums = [[S::zero(); TOGETHER]; ROWS];
-                for y in 0..self.height {
+                for y in self.rows.clone() {
                     // Where the first of the rectangle is in the table around each.
                     let i = (top + y) * cells.width() + left;
                     let mut place = i * around.places() + (around.rows + down - y) * line + around.columns + across;
