@@ -125,7 +125,7 @@ impl Call<'_> {
 
             let choices = sizes.choices;
             let inner = first * choices..last * choices;
-            work.write(params, choices, &mut index[inner.clone()], &mut weight[inner]);
+            work.write(params, choices, &mut index[inner.clone()], &mut weight[inner], pool);
             for t in (0..first).chain(last..sizes.total) {
                 let row = if t < first { t } else { t - sizes.patches + sizes.clusters };
                 index[t * choices..(t + 1) * choices].fill(row as i32);
@@ -326,17 +326,19 @@ impl Work {
         for_rows(pool, &mut self.chosen, choices, GRAIN, |first, out| search.run(first, out));
     }
 
-    fn write(&self, params: &GridKMeans, choices: usize, index: &mut [i32], weight: &mut [f32]) {
-        let rows = || self.chosen.chunks_exact(choices);
-        let sharpness = params.sharpness(rows().map(|row| row[0].0));
+    fn write(&self, params: &GridKMeans, choices: usize, index: &mut [i32], weight: &mut [f32], pool: &dyn Parallel) {
+        let sharpness = params.sharpness(self.chosen.iter().step_by(choices).map(|(least, _)| *least));
         let last = params.neighbors.min(choices) - 1;
-        let out = index.chunks_exact_mut(choices).zip(weight.chunks_exact_mut(choices));
-        for (row, (index, weight)) in rows().zip(out) {
-            for (k, (&(d, m), (index, weight))) in row.iter().zip(index.iter_mut().zip(weight.iter_mut())).enumerate() {
-                *index = (params.prefix + m as usize) as i32;
-                *weight = if k <= last || d == row[last].0 { unnormalised(sharpness, d, row[0].0) } else { 0.0 };
+        let pool = worth(pool, 4 * weight.len());
+        for_rows_of_two(pool, (index, choices), (weight, choices), GRAIN, |first, index, weight| {
+            let out = index.chunks_exact_mut(choices).zip(weight.chunks_exact_mut(choices));
+            for (row, (index, weight)) in self.chosen[first * choices..].chunks_exact(choices).zip(out) {
+                for (k, &(d, m)) in row.iter().enumerate() {
+                    index[k] = (params.prefix + m as usize) as i32;
+                    weight[k] = if k <= last || d == row[last].0 { unnormalised(sharpness, d, row[0].0) } else { 0.0 };
+                }
+                normalise(params.norm, weight);
             }
-            normalise(params.norm, weight);
-        }
+        });
     }
 }

@@ -104,9 +104,9 @@ impl<R: Rounding> Screen<R> {
         Dots::<R> { left: &tile.left, right: &self.panels, groups: self.groups, out: &mut tile.dots }.run();
     }
 
-    /// Estimates the distances of patch `t` of the tile, and fills `certain` with centres among its `choices` nearest: at least
-    /// as many as that, or else it is `known` what the distances of that many of those `near` are at most; then those near
-    /// are left out here and below. Returns what is known of the patch; `None` where no bound holds.
+    /// Estimates the distances of patch `t` of the tile, and fills `certain` with centres among its `choices` nearest, mostly
+    /// as many. If the distances of those `near` are `known`, and what that many are at most, those are left out here and
+    /// below. Returns what is known of the patch; `None` where no bound holds.
     #[inline(always)]
     pub fn nearest(
         &self,

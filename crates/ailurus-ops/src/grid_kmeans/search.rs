@@ -186,12 +186,12 @@ impl<R: Rounding> Wide for Nearest<'_, R> {
             let i = first + t;
             cells.near(cells.of(i), radius, &mut near);
             best.clear();
-            let known = search.known.filter(|_| near.len() >= choices).map(|known| {
+            let known = search.known.map(|known| {
                 let known = &known[i * places..][..places];
                 let last = kth_at_most(known, choices);
                 let nearest = near.iter().filter(|(_, place)| known[*place] <= last);
                 nearest.for_each(|&(m, place)| insert(&mut best, choices, (known[place], m as u32)));
-                best[choices - 1].0
+                best.get(choices - 1).map_or(f32::INFINITY, |last| last.0)
             });
             let screened =
                 screen.and_then(|screen| Some((screen, screen.nearest(tile, t, (&near, known), choices, &mut some)?)));
