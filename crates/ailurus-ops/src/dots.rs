@@ -1,8 +1,7 @@
 //! Dot products of rows of small whole numbers, in registers as wide as there are: two or four times as many in an
 //! instruction as of `f32`, and exact, so that they are the same however they are added.
 
-/// Sums that lie side by side.
-pub(crate) const LANES: usize = 16;
+use crate::lanes::LANES;
 
 /// Rows of the right side that lie side by side in a panel, group of channels by group of channels.
 pub(crate) const PANEL: usize = 2 * LANES;

@@ -329,6 +329,7 @@ impl Work {
     fn write(&self, params: &GridKMeans, choices: usize, index: &mut [i32], weight: &mut [f32], pool: &dyn Parallel) {
         let sharpness = params.sharpness(self.chosen.iter().step_by(choices).map(|(least, _)| *least));
         let last = params.neighbors.min(choices) - 1;
+        // An exponential takes longer than to look at a number.
         let pool = worth(pool, 4 * weight.len());
         for_rows_of_two(pool, (index, choices), (weight, choices), GRAIN, |first, index, weight| {
             let out = index.chunks_exact_mut(choices).zip(weight.chunks_exact_mut(choices));

@@ -8,14 +8,14 @@
 mod round;
 
 use self::round::round;
-pub(super) use self::round::{Rounded, Rounding};
+pub(super) use self::round::{Quantize, Rounded};
 use super::least::kth;
-use crate::dots::{Dots, LANES, PANEL, ROWS};
-use crate::lanes::{Sums, Wide, widest};
+use crate::dots::{Dots, PANEL, ROWS};
+use crate::lanes::{LANES, Sums, Wide, widest};
 use crate::parallel::{Parallel, for_rows_of_two};
 
 /// All centres in whole numbers.
-pub(super) struct Screen<R: Rounding> {
+pub(super) struct Screen<R: Quantize> {
     mean: Vec<f32>,
     groups: usize,
     /// `[M / 32, groups]`
@@ -36,7 +36,7 @@ struct Centres {
 }
 
 /// Memory for one tile of patches.
-pub(super) struct Tile<R: Rounding> {
+pub(super) struct Tile<R: Quantize> {
     left: Vec<R::Lefts>,
     patches: Vec<Rounded>,
     dots: Vec<[[i32; LANES]; 2]>,
@@ -46,13 +46,13 @@ pub(super) struct Tile<R: Rounding> {
     some: Vec<f32>,
 }
 
-impl<R: Rounding> Default for Tile<R> {
+impl<R: Quantize> Default for Tile<R> {
     fn default() -> Self {
         Self { left: vec![], patches: vec![], dots: vec![], least: vec![], most: vec![], some: vec![] }
     }
 }
 
-impl<R: Rounding> Screen<R> {
+impl<R: Quantize> Screen<R> {
     /// `None` where numbers are too large for bounds to hold.
     pub fn new(mean: &[f32], centres: &[f32], pool: &dyn Parallel) -> Option<Self> {
         let channels = mean.len();
@@ -248,7 +248,7 @@ mod tests {
         (0..count * channels).map(|at| value(at / channels, at % channels)).collect()
     }
 
-    fn few_are_left<R: Rounding>(share: usize) {
+    fn few_are_left<R: Quantize>(share: usize) {
         let (count, channels, choices) = (200, 333, 4);
         let all = patches(count, channels);
         let centres: Vec<f32> = all.chunks_exact(2 * channels).flat_map(|two| &two[..channels]).copied().collect();
@@ -289,7 +289,7 @@ mod tests {
         few_are_left::<Bytes>(4);
     }
 
-    fn bounds_hold<R: Rounding>(channels: usize) {
+    fn bounds_hold<R: Quantize>(channels: usize) {
         // Rows of all sizes; some vanish beside others, some are their first channel but for little.
         let mut rows = patches(60, channels);
         for (i, row) in rows.chunks_exact_mut(channels).enumerate() {

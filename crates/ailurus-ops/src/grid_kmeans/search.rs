@@ -3,7 +3,7 @@
 use super::Cells;
 use super::least::kth_at_most;
 use super::patches::Patches;
-use super::screen::{Rounding, Screen, Tile};
+use super::screen::{Quantize, Screen, Tile};
 use crate::dots::{Bytes, ROWS, Words};
 use crate::lanes::{PAIRS, Sums, Wide, squared_distances, widest};
 use crate::parallel::{Parallel, Serial};
@@ -58,7 +58,7 @@ impl Wide for Around<'_> {
             let centre = |m: usize| &centres[m * channels..(m + 1) * channels];
             for group in near.chunks(GROUP) {
                 // All side by side take hardly longer than one; the last group repeats its first.
-                let tokens = std::array::from_fn(|k| centre(group[if k < group.len() { k } else { 0 }].0));
+                let tokens = std::array::from_fn(|k| centre(or_first(group, k).0));
                 let mut keep = |j: usize, sums: [f32; GROUP]| {
                     group.iter().zip(sums).for_each(|(&(_, place), d)| these[j * places + place] = d);
                 };
@@ -75,6 +75,12 @@ impl Wide for Around<'_> {
             out = rest;
         }
     }
+}
+
+/// The k-th of a group, or its first where it has fewer.
+#[inline(always)]
+fn or_first<T>(group: &[T], k: usize) -> &T {
+    &group[if k < group.len() { k } else { 0 }]
 }
 
 /// A search for the nearest of all centres.
@@ -142,7 +148,7 @@ impl<'a> Search<'a> {
     }
 
     /// Does so for some patches until it has measured that many distances; returns how many are done.
-    fn tile<R: Rounding>(
+    fn tile<R: Quantize>(
         &self,
         screen: Option<&Screen<R>>,
         tile: &mut Tile<R>,
@@ -160,7 +166,7 @@ impl<'a> Search<'a> {
     }
 }
 
-struct Nearest<'a, R: Rounding> {
+struct Nearest<'a, R: Quantize> {
     search: &'a Search<'a>,
     screen: Option<&'a Screen<R>>,
     tile: &'a mut Tile<R>,
@@ -170,7 +176,7 @@ struct Nearest<'a, R: Rounding> {
     done: &'a mut usize,
 }
 
-impl<R: Rounding> Wide for Nearest<'_, R> {
+impl<R: Quantize> Wide for Nearest<'_, R> {
     #[inline(always)]
     fn run<S: Sums>(self) {
         let Self { search, screen, tile, first, most, out, done } = self;
@@ -222,7 +228,7 @@ impl Search<'_> {
         let centre = |m: u32| &self.centres[m as usize * channels..(m as usize + 1) * channels];
         for group in candidates.chunks(PAIRS) {
             // Four side by side take hardly longer than one; the last group repeats its first.
-            let four = std::array::from_fn(|k| centre(group[if k < group.len() { k } else { 0 }]));
+            let four = std::array::from_fn(|k| centre(*or_first(group, k)));
             let [sums] = squared_distances::<S, 1, PAIRS>([own], four);
             group.iter().zip(sums).for_each(|(&m, d)| insert(best, self.choices, (d, m)));
         }

@@ -10,7 +10,7 @@ const SMALL: f32 = 1e-15;
 const WHOLE: f32 = 12_582_912.0;
 
 /// How rows become whole numbers of this size.
-pub(in super::super) trait Rounding: Digits {
+pub(in super::super) trait Quantize: Digits {
     /// Most channels for which dot products stay below 2³¹, and bounds hold.
     const CHANNELS: usize;
     /// What is added on the left, where processors want numbers without a sign.
@@ -22,7 +22,7 @@ pub(in super::super) trait Rounding: Digits {
     fn right(bits: u32) -> Self::Right;
 }
 
-impl Rounding for Words {
+impl Quantize for Words {
     const CHANNELS: usize = 1 << 20;
     const SIGN: i32 = 0;
 
@@ -40,7 +40,7 @@ impl Rounding for Words {
     }
 }
 
-impl Rounding for Bytes {
+impl Quantize for Bytes {
     const CHANNELS: usize = 1 << 16;
     const SIGN: i32 = 128;
 
@@ -79,7 +79,7 @@ pub(super) fn round<T>(row: &[f32], mean: &[f32], out: &mut [T], number: impl Fn
     rounded
 }
 
-/// [`Rounding::unit`]
+/// [`Quantize::unit`]
 type Unit = fn(norm: f32, greatest: f32) -> f32;
 
 struct Round<'a, T, F> {
